@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a driver is: a small core that each has, and powers that only some have.
+
+A driver never touches a host. It says which steps show what it needs, reads their results, and writes the steps that
+bring a change about. Callers ask `isinstance(driver, CanRollBack)` and refuse, with the reason, what an OS cannot do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from .._model.host import Results, Step
+from .._model.state import Channel, Deployment, HostState, NativeUpdater, Verification
+
+
+@dataclass(frozen=True)
+class View:
+    """What a driver sees in one observation: its part of `HostState`."""
+
+    booted: Deployment | None
+    staged: Deployment | None
+    rollback: Deployment | None
+    deployments: tuple[Deployment, ...]
+    channel: Channel | None
+    busy: str | None = None
+    next_kernel_arguments: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the channel offers now. `version` is for people and may be unknown."""
+
+    digest: str
+    version: str | None
+
+
+@dataclass(frozen=True)
+class ChannelWish:
+    """What the user wants a host to follow. None leaves a part as it is. `keys`: trusted public keys, as text."""
+
+    name: str | None = None
+    source: str | None = None
+    remote: str | None = None
+    verification: Verification | None = None
+    keys: str | None = None
+
+
+class Driver(Protocol):
+    """The core. `name` is the mechanism; `capabilities` are the words shown in `host_state`."""
+
+    name: str
+    capabilities: tuple[str, ...]
+
+    def probes(self) -> tuple[Step, ...]:
+        """Steps that show everything; free of side effects; quick (milliseconds) where the tool is absent.
+
+        Step names start with the driver's name and a dot.
+        """
+        ...
+
+    def present(self, results: Results) -> bool:
+        """Tell whether this mechanism updates the OS of the host that gave `results`.
+
+        True only on positive proof. The registry asks in order; the first that says yes is the host's driver.
+        """
+        ...
+
+    def observe(self, results: Results) -> View:
+        """Read the results of `probes`. Raises CannotParse."""
+        ...
+
+    def offer_probe(self) -> Step:
+        """A step that asks the channel what it offers. It may use the network; it changes nothing."""
+        ...
+
+    def offer(self, result: Results, state: HostState) -> Candidate:
+        """Read what `offer_probe` brought. Raises FlotillaError("cannot ...") when the channel gives no answer."""
+        ...
+
+    def stage(self, state: HostState, digest: str, allow_downgrade: bool) -> str:
+        """Return sh that downloads, verifies and prepares exactly `digest`; it runs detached on the host."""
+        ...
+
+    def explain(self, state: HostState, digest: str, log: str) -> str | None:
+        """Turn the log of a failed `stage` into its cause (commit, remote, key), or None where it is not known."""
+        ...
+
+    def unstage(self, state: HostState) -> Step:
+        """A step that drops the staged deployment."""
+        ...
+
+    def guard_functions(self) -> str:
+        """Return sh functions for the guard, which runs on the host without us.
+
+        booted_id: prints the id of the running deployment.
+        make_default ID: makes it the next boot; exits with 0 only when it is.
+        """
+        ...
+
+
+@runtime_checkable
+class CanRollBack(Protocol):
+    """Can make an earlier deployment the next boot."""
+
+    def roll_back(self, state: HostState, target: Deployment) -> Step:
+        """A step that makes `target` the next boot; the reboot comes after it."""
+        ...
+
+
+@runtime_checkable
+class CanSwitchChannel(Protocol):
+    """Can be told what to follow without downloading anything."""
+
+    def switch_channel(self, state: HostState, wish: ChannelWish) -> tuple[Step, ...]:
+        """Steps that make the host follow `wish`; each is required, each is safe to repeat."""
+        ...
+
+
+@runtime_checkable
+class CanSetKernelArguments(Protocol):
+    """Can change the kernel arguments of the next boot."""
+
+    def set_kernel_arguments(self, state: HostState, add: tuple[str, ...], remove: tuple[str, ...]) -> str:
+        """Return sh that prepares a next boot with `add` added and `remove` removed; it runs detached."""
+        ...
+
+
+@runtime_checkable
+class HasNativeUpdater(Protocol):
+    """Knows the OS's own update agents: systemd units, timers before the services that they start."""
+
+    updater_units: tuple[str, ...]
+
+
+@runtime_checkable
+class CanHoldUpdater(Protocol):
+    """Holds its agent in another way than by its systemd units."""
+
+    def updater(self, results: Results) -> NativeUpdater: ...
+
+    def hold_updater(self, state: HostState) -> tuple[Step, ...]: ...
+
+    def release_updater(self, state: HostState) -> tuple[Step, ...]: ...

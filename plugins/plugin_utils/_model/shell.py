@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fragments of POSIX sh that several layers need. Pure text; nothing here runs anything."""
+
+from __future__ import annotations
+
+import shlex
+
+quote = shlex.quote
+
+
+def write_file(path: str, content: str, mode: str = "0644") -> str:
+    """Return sh that puts `content` at `path`, owned by root, durable before it is visible.
+
+    The text goes through printf, a builtin, so that its size is not bound by the kernel's limit on arguments.
+    """
+    target, fresh = quote(path), quote(path + ".new")
+    return (
+        f"mkdir -p {quote(path.rsplit('/', 1)[0] or '/')} && "
+        f"printf '%s' {quote(content)} >{fresh} && "
+        f"chmod {quote(mode)} {fresh} && chown 0:0 {fresh} && "
+        f"{{ sync {fresh} 2>/dev/null || sync; }} && mv -f {fresh} {target}"
+    )
+
+
+def frame(marker: str, steps: list[tuple[str, str, bool]]) -> str:
+    """Return one sh program that runs (name, script, required) steps and frames what each prints.
+
+    Per step: `MARKER out NAME`, its stdout, `MARKER end NAME RC`, its stderr; then `MARKER done`. A step that was
+    not run has no
+    frame. All is inside one function that is called in the last line: a program that
+    arrives cut off (sh -s executes as it reads) does nothing at all.
+    """
+    calls = "\n".join(
+        f"_step {quote(name)} {int(required)} {quote(script)} || return 0" for name, script, required in steps
+    )
+    return f"""\
+_m={quote(marker)}
+_step() {{
+  printf '\\n%s out %s\\n' "$_m" "$1"
+  _err=$( ( eval "$3" ) </dev/null 2>&1 >&3 3>&- )
+  _rc=$?
+  printf '\\n%s end %s %s\\n%s\\n' "$_m" "$1" "$_rc" "$_err"
+  [ "$_rc" = 0 ] || [ "$2" = 0 ]
+}}
+_all() {{
+{calls}
+}}
+_main() {{
+  LC_ALL=C LANGUAGE=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+  export LC_ALL LANGUAGE PATH
+  umask 022
+  exec 3>&1
+  _all
+  printf '\\n%s done\\n' "$_m"
+}}
+_main
+"""
