@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from .._model.host import Results, Step
-from .._model.state import Channel, Deployment, HostState, NativeUpdater, Verification
+from .._model.state import Channel, Deployment, HostState, Verification
 
 
 @dataclass(frozen=True)
@@ -131,14 +131,3 @@ class HasNativeUpdater(Protocol):
     """Knows the OS's own update agents: systemd units, timers before the services that they start."""
 
     updater_units: tuple[str, ...]
-
-
-@runtime_checkable
-class CanHoldUpdater(Protocol):
-    """Holds its agent in another way than by its systemd units."""
-
-    def updater(self, results: Results) -> NativeUpdater: ...
-
-    def hold_updater(self, state: HostState) -> tuple[Step, ...]: ...
-
-    def release_updater(self, state: HostState) -> tuple[Step, ...]: ...
