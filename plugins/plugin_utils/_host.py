@@ -18,7 +18,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 
 from ._errors import CannotParse, FlotillaError, tail
-from ._model.host import Result, Step
+from ._model.host import Result, Step, Unreachable
 from ._model.shell import frame, quote, write_file
 from ._parsers.framed import parse_framed
 
@@ -54,6 +54,13 @@ class ConnectionHost:
             raise FlotillaError(
                 f"cannot run commands on {self.name}: {exc.message}; exit code {answer['rc']}, it printed: {said}"
             ) from exc
+
+    def attempt(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result] | Unreachable:
+        try:
+            return self.run(steps, limit)
+        except AnsibleConnectionFailure as exc:
+            self.forget_connection()
+            return Unreachable(tail(str(exc), 1))
 
     def _send(self, program: str) -> dict[str, Any]:
         run = self._action._low_level_execute_command

@@ -47,7 +47,7 @@ class ChannelWish:
 
 
 class Driver(Protocol):
-    """The core. `name` is the mechanism; `capabilities` are the words shown in `host_state`."""
+    """The core. `name` is the mechanism; `capabilities` are words for what has no protocol of its own below."""
 
     name: str
     capabilities: tuple[str, ...]

@@ -63,6 +63,13 @@ class Result:
 Results = Mapping[str, Result]
 
 
+@dataclass(frozen=True)
+class Unreachable:
+    """The host did not answer; `why` is what the connection said."""
+
+    why: str
+
+
 class Clock(Protocol):
     """Time, injected: waits are counted in monotonic seconds; `time` is for records only."""
 
@@ -88,6 +95,10 @@ class Host(Protocol):
 
         `limit` bounds the wait, in seconds; past it the host counts as unreachable.
         """
+        ...
+
+    def attempt(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result] | Unreachable:
+        """Like `run`, for when it is no surprise that the host does not answer."""
         ...
 
     def read(self, path: str) -> str | None:

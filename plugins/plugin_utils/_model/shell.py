@@ -7,6 +7,17 @@ import shlex
 
 quote = shlex.quote
 
+# Begins the line before each file in the output of `print_files`.
+FILE_MARK = "@@flotilla-file "
+
+
+def print_files(*patterns: str) -> str:
+    """Return sh that prints every readable file that matches one of the glob patterns, each behind a FILE_MARK line."""
+    return (
+        f"for _f in {' '.join(patterns)}; do [ -f \"$_f\" ] || continue; "
+        f"printf '\\n{FILE_MARK}%s\\n' \"$_f\"; cat \"$_f\" || exit 1; done"
+    )
+
 
 def write_file(path: str, content: str, mode: str = "0644") -> str:
     """Return sh that puts `content` at `path`, owned by root, durable before it is visible.

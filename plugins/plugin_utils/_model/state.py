@@ -149,3 +149,10 @@ class HostState:
     last_fallback: Fallback | None = None
     kernel_arguments: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
+
+
+def named(deployment: Deployment | None) -> str:
+    """Return a deployment in words for a message: "2 (ab12cd34ef56)"."""
+    if deployment is None:
+        return "nothing"
+    return f"{deployment.version or 'unknown version'} ({deployment.digest[:12]})"

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the flotilla maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""deployment_info: read the whole host in one round trip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import HostAction
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.native import native
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.observe import observe, observe_offer
+
+
+class ActionModule(HostAction):
+    SPEC = {"offer": {"type": "bool", "default": False}}
+
+    def perform(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        host = self.host(task_vars)
+        if not options["offer"]:
+            return {"changed": False, "host_state": native(observe(host).state)}
+        observed, offer = observe_offer(host)
+        return {"changed": False, "host_state": native(observed.state), "offer": native(offer)}

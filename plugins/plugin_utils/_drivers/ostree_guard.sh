@@ -1,0 +1,14 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What the guard must know of OSTree (`ostree admin status`: the running deployment has a star; order = boot order).
+
+deployment_ids() { ostree admin status 2>/dev/null | sed -n 's/^\([* ]\)[^0-9a-z]*[^ ]* \([0-9a-f]\{64\}\.[0-9]*\).*/\1\2/p'; }
+
+booted_id() { deployment_ids | sed -n 's/^\*//p'; }
+
+make_default() { # make_default ID
+  index=$(deployment_ids | sed 's/^.//' | grep -nxF "$1" | cut -d : -f 1)
+  [ -n "$index" ] || return 1
+  [ "$index" = 1 ] || ostree admin set-default "$((index - 1))" >/dev/null || return 1
+  [ "$(deployment_ids | sed -n '1s/^.//p')" = "$1" ]
+}

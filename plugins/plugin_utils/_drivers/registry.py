@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All drivers, in the order in which they are asked: a layer that sits on another comes before it."""
+
+from __future__ import annotations
+
+from ._protocol import CanRollBack, CanSetKernelArguments, CanSwitchChannel, Driver, HasNativeUpdater
+from .ostree import OSTree
+
+DRIVERS: tuple[Driver, ...] = (OSTree(),)
+
+# The word for each optional power, as `host_state.capabilities` and the support matrix show it.
+_POWERS: tuple[tuple[type, str], ...] = (
+    (CanRollBack, "rollback"),
+    (CanSwitchChannel, "switch_channel"),
+    (CanSetKernelArguments, "kernel_arguments"),
+    (HasNativeUpdater, "hold_updater"),
+)
+
+
+def capabilities(driver: Driver) -> tuple[str, ...]:
+    """Return what `driver` can do, in words, sorted."""
+    return tuple(sorted({*driver.capabilities, *(word for power, word in _POWERS if isinstance(driver, power))}))

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guard as steps: one script, put together from the driver's, the boot loader's and its own part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .._drivers._protocol import Driver
+from .._model.host import Step
+from .._model.shell import print_files, quote, write_file
+
+GUARD_DIR = "/var/lib/flotilla/guard"
+SCRIPT = f"{GUARD_DIR}/guard.sh"
+
+# Part of every observation.
+GUARD_PROBE = Step("guard", print_files(*(f"{GUARD_DIR}/{name}" for name in ("armed", "trial", "fallback"))))
+
+
+def _own(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def guard_script(driver: Driver) -> str:
+    """Return the whole script for hosts of `driver`."""
+    return "\n".join(["#!/bin/sh", driver.guard_functions(), _own("grub.sh"), _own("guard.sh")])
+
+
+def arm(driver: Driver, target: str, rollback_to: str, confirm_within: int, tries: int) -> Step:
+    """A step that arms the guard: `target` and `rollback_to` are deployment ids; `confirm_within` seconds."""
+    verb = f"arm {quote(target)} {quote(rollback_to)} {confirm_within} {tries}"
+    return Step("arm", f"{write_file(SCRIPT, guard_script(driver), '0700')} && sh {SCRIPT} {verb}", required=True)
+
+
+def confirm(driver: Driver, booted: str) -> Step:
+    """A step that marks the deployment with id `booted` good and removes all that belongs to the guard.
+
+    The script is sent along: it works also where the one on the host is already gone.
+    """
+    return Step("confirm", f"sh -c {quote(guard_script(driver))} guard confirm {quote(booted)}", required=True)
+
+
+def disarm(driver: Driver) -> Step:
+    """A step that calls the guard off, for a target that was never booted."""
+    return Step("disarm", f"sh -c {quote(guard_script(driver))} guard disarm", required=True)

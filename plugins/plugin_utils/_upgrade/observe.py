@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Observe a host: everything that is to be known of it, in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .._drivers._protocol import Candidate, Driver, HasNativeUpdater
+from .._drivers.registry import DRIVERS, capabilities
+from .._errors import CannotParse, Refused
+from .._guard.render import GUARD_PROBE
+from .._jobs import BUSY_PROBE
+from .._mac.registry import PROBES as MAC_PROBES
+from .._mac.registry import mac_state
+from .._model.host import Host, Results, Step
+from .._model.state import HostState
+from .._parsers.guard import parse_guard
+from .._parsers.key_value import parse_os_release
+from .._parsers.systemd_units import read_units, unit_probe
+
+_BASE = (
+    Step("boot_id", "cat /proc/sys/kernel/random/boot_id"),
+    Step("os", "cat /etc/os-release 2>/dev/null || cat /usr/lib/os-release"),
+    Step("cmdline", "cat /proc/cmdline"),
+    GUARD_PROBE,
+    BUSY_PROBE,
+)
+UPDATER = "updater"
+# Where native_updater keeps what it must hand back (`_upgrade/updater.py`).
+UPDATER_RECORD = "/var/lib/flotilla/native_updater/state"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One observation: the state, the driver that it is read with, and the results of the extra steps."""
+
+    state: HostState
+    driver: Driver | None
+    results: Results
+    next_kernel_arguments: tuple[str, ...] | None = None
+
+    def driven(self, goal: str) -> Driver:
+        """Return the driver. Raises Refused("cannot GOAL: ...") where no known mechanism is present."""
+        if self.driver is None:
+            name = self.state.os.pretty_name or "an unknown OS"
+            raise Refused(f"cannot {goal}: {name} has no update mechanism that is known here")
+        return self.driver
+
+
+def probes(drivers: Sequence[Driver] = DRIVERS) -> tuple[Step, ...]:
+    """Return the steps that show everything; `read_state` reads their results."""
+    return (*_BASE, *MAC_PROBES, _updater_probe(drivers), *(step for driver in drivers for step in driver.probes()))
+
+
+def observe(host: Host, extra: Sequence[Step] = (), drivers: Sequence[Driver] = DRIVERS) -> Observed:
+    """Observe `host`, and run the `extra` steps before that in the same round trip.
+
+    When a required one of them fails, nothing is observed: `results` tells, the state is not to be had.
+    Raises CannotParse, FlotillaError.
+    """
+    results = host.run([*extra, *probes(drivers)])
+    for step in extra:
+        if step.required:
+            results[step.name].proven(f"{step.name.replace('_', ' ')} on {host.name}")
+    return read_state(results, drivers)
+
+
+def read_state(results: Results, drivers: Sequence[Driver] = DRIVERS) -> Observed:
+    """Read the results of `probes` into a state. Pure. Raises CannotParse, ToolFailed."""
+    boot_id = results["boot_id"].text
+    if not boot_id:
+        raise CannotParse("the host's boot id", "it is empty")
+    guard, fallback = parse_guard(results["guard"].stdout)
+    driver = next((driver for driver in drivers if driver.present(results)), None)
+    view = driver.observe(results) if driver else None
+    units = driver.updater_units if isinstance(driver, HasNativeUpdater) else ()
+    state = HostState(
+        driver=driver.name if driver else None,
+        os=parse_os_release(results["os"].stdout),
+        boot_id=boot_id,
+        booted=view.booted if view else None,
+        staged=view.staged if view else None,
+        rollback=view.rollback if view else None,
+        deployments=view.deployments if view else (),
+        channel=view.channel if view else None,
+        native_updater=read_units(results[UPDATER], units),
+        mac=mac_state(results),
+        busy=results["jobs"].text or (view.busy if view else None),
+        guard=guard,
+        last_fallback=fallback,
+        kernel_arguments=tuple(results["cmdline"].text.split()),
+        capabilities=capabilities(driver) if driver else (),
+    )
+    return Observed(state, driver, results, view.next_kernel_arguments if view else None)
+
+
+def observe_offer(host: Host, drivers: Sequence[Driver] = DRIVERS) -> tuple[Observed, Candidate]:
+    """Observe `host` and ask its channel what it offers now, in one round trip.
+
+    Raises Refused (no driver, no channel), FlotillaError (the channel does not answer).
+    """
+    # Which driver is the host's is known only afterwards; on all other hosts its question exits at once.
+    questions = [replace(driver.offer_probe(), name=f"offer.{driver.name}") for driver in drivers]
+    observed = observe(host, questions, drivers)
+    driver = observed.driven("ask for updates")
+    return observed, driver.offer(observed.results[f"offer.{driver.name}"], observed.state)
+
+
+def _updater_probe(drivers: Sequence[Driver]) -> Step:
+    units = [unit for driver in drivers if isinstance(driver, HasNativeUpdater) for unit in driver.updater_units]
+    return unit_probe(UPDATER, units, UPDATER_RECORD)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Roll back: make an earlier deployment the booted one, by name, and prove it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .._drivers._protocol import CanRollBack
+from .._errors import FlotillaError, Refused
+from .._guard import render
+from .._model.host import Clock, Host, Step
+from .._model.outcome import Outcome
+from .._model.phase import Phase
+from .._model.state import Deployment, HostState, named
+from .boot import Consent
+from .observe import observe
+from .reboot import order_reboot, wait_for_boot
+
+
+@dataclass(frozen=True)
+class RollbackWish:
+    """`target`: a digest or a version that is deployed on the host; None: the deployment that ran before.
+
+    `only_from`: do nothing unless this digest is what runs. `timeout` in seconds.
+    """
+
+    target: str | None = None
+    only_from: str | None = None
+    reboot: Consent = Consent.ALLOW
+    timeout: int = 600
+
+
+def roll_back(host: Host, clock: Clock, wish: RollbackWish, check: bool) -> Outcome:
+    """Go back to `wish.target`. Raises Refused before anything is changed, FlotillaError when the proof fails."""
+    if wish.timeout <= 0:
+        raise Refused(f"cannot roll back: timeout must be positive, not {wish.timeout}")
+    observed = observe(host)
+    state = observed.state
+    driver = observed.driven("roll back")
+    if not isinstance(driver, CanRollBack):
+        raise Refused(f"cannot roll back {host.name}: the {driver.name} mechanism has no way to do that")
+    if wish.only_from and state.booted and state.booted.digest != wish.only_from:
+        why = f"{named(state.booted)} is running, not {wish.only_from[:12]}: nothing to roll back"
+        return _outcome(state, state, why, changed=False)
+    target = _target(host, state, wish.target)
+    if state.booted and state.booted.id == target.id:
+        return _outcome(state, state, f"{named(target)} is running already", changed=False)
+    if wish.reboot is Consent.REFUSE:
+        raise Refused(f"cannot roll back to {named(target)}: it needs a reboot, and reboot is refuse")
+    predicted = replace(state, booted=target, rollback=state.booted, staged=None, guard=None)
+    if check:
+        return _outcome(
+            state, predicted, f"would roll back from {named(state.booted)} to {named(target)}", changed=True
+        )
+    steps = _steps(
+        driver.roll_back(state, target), state, render.disarm(driver), driver.unstage(state) if _staged(state) else None
+    )
+    if wish.reboot is Consent.DEFER:
+        after = observe(host, extra=steps).state
+        why = f"{named(target)} is the next boot; the reboot is deferred"
+        return _outcome(state, after, why, changed=True, returns={"reboot_required": True})
+    began = clock.monotonic()
+    order_reboot(host, steps, f"roll {host.name} back to {named(target)}")
+    host.say(f"rolling back from {named(state.booted)} to {named(target)}")
+    back = wait_for_boot(host, clock, state.boot_id, wish.timeout, began, f"rolling back to {named(target)}")
+    if back is None:
+        raise FlotillaError(
+            f"cannot prove that {host.name} runs {named(target)} again: "
+            f"no answer since the reboot, {wish.timeout} s ago",
+            phase=Phase.UNREACHABLE,
+        )
+    after = back.observed.state
+    record = {
+        "from": state.booted,
+        "to": after.booted,
+        "boot_id_before": state.boot_id,
+        "boot_id_after": after.boot_id,
+        "elapsed": round(back.elapsed, 1),
+    }
+    if after.booted is None or after.booted.id != target.id:
+        raise FlotillaError(
+            f"cannot prove that {host.name} runs {named(target)} again: it came back on {named(after.booted)}",
+            phase=Phase.FAILED,
+            boot=record,
+            host_state=after,
+        )
+    why = f"rolled back to {named(target)} in {back.elapsed:.0f} s"
+    return _outcome(state, after, why, changed=True, returns={"boot": record, "phase": Phase.ROLLED_BACK})
+
+
+def _steps(make_default: Step, state: HostState, disarm: Step, unstage: Step | None) -> tuple[Step, ...]:
+    # A staged deployment would become the default again while the host shuts down. The guard stays armed until the
+    # earlier deployment is the default: cut off between the two, the host still goes back by itself.
+    first = (unstage,) if unstage else ()
+    last = (disarm,) if state.guard else ()
+    return (*first, make_default, *last)
+
+
+def _staged(state: HostState) -> bool:
+    return state.staged is not None
+
+
+def _target(host: Host, state: HostState, wanted: str | None) -> Deployment:
+    if wanted is None:
+        if state.guard and state.booted and state.guard.target == state.booted.id:
+            wanted_id: str | None = state.guard.rollback_to
+            found = next((one for one in state.deployments if one.id == wanted_id), None)
+        else:
+            found = state.rollback
+        if found is None:
+            raise Refused(f"cannot roll back {host.name}: no earlier deployment than {named(state.booted)} is on it")
+        bad = state.last_fallback
+        if bad and bad.target == found.id:
+            raise Refused(
+                f"cannot roll back {host.name} to {named(found)}: the host fell back from it ({bad.cause.value}); "
+                "name it as target to do it all the same"
+            )
+        return found
+    matching = [one for one in state.deployments if one.digest.startswith(wanted) or one.version == wanted]
+    if not matching:
+        known = ", ".join(named(one) for one in state.deployments) or "none"
+        raise Refused(f"cannot roll back {host.name} to {wanted}: it is not deployed there; deployed are: {known}")
+    if len({one.digest for one in matching}) > 1:
+        raise Refused(f"cannot roll back {host.name} to {wanted}: that is ambiguous: {', '.join(map(named, matching))}")
+    return matching[0]
+
+
+def _outcome(
+    before: HostState, after: HostState, why: str, changed: bool, returns: dict[str, object] | None = None
+) -> Outcome:
+    return Outcome(
+        changed=changed,
+        why=why,
+        host_state=after,
+        returns={"boot": None, "reboot_required": False, **(returns or {})},
+        before={"booted": named(before.booted), "rollback": named(before.rollback)},
+        after={"booted": named(after.booted), "rollback": named(after.rollback)},
+    )
