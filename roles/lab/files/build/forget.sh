@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# forget.sh: remove what a killed build left in memory
+set -eu
+memory=/dev/shm/flotilla-lab.$(id -u)
+if [ -d "$memory" ] && [ ! -L "$memory" ] && [ "$(stat -c %u "$memory")" = "$(id -u)" ]; then
+  rm -rf --one-file-system "$memory"
+  echo "done"
+fi
