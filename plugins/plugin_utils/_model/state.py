@@ -87,10 +87,10 @@ class NativeUpdater:
 
 @dataclass(frozen=True)
 class Mac:
-    """SELinux or AppArmor as a whole."""
+    """SELinux or AppArmor as a whole. `mode` is None where the system runs and its mode cannot be seen."""
 
     system: MacSystem
-    mode: MacMode
+    mode: MacMode | None
 
 
 @dataclass(frozen=True)
