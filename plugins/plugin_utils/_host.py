@@ -24,6 +24,9 @@ from ._parsers.framed import parse_framed
 
 # An exit code of our own for "there is no such file", apart from what cat says of files it may not read.
 NO_SUCH_FILE = 44
+# How long an attempt waits for a connection, and for a become prompt (s), when it is no surprise that the host does not
+# answer.
+ATTEMPT_TIMEOUT = 8
 
 
 class ConnectionHost:
@@ -56,6 +59,9 @@ class ConnectionHost:
             ) from exc
 
     def attempt(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result] | Unreachable:
+        # A host that is away shall cost little patience each time: it is asked again.
+        with contextlib.suppress(KeyError):
+            self._connection.set_option("timeout", min(ATTEMPT_TIMEOUT, int(self._connection.get_option("timeout"))))
         try:
             return self.run(steps, limit)
         except AnsibleConnectionFailure as exc:

@@ -83,7 +83,7 @@ class Driver(Protocol):
         ...
 
     def explain(self, state: HostState, digest: str, log: str) -> str | None:
-        """Turn the log of a failed `stage` into its cause (commit, remote, key), or None where it is not known."""
+        """Turn the log of a failed `stage` into its cause (commit, remote, key), or None where it says nothing."""
         ...
 
     def unstage(self, state: HostState) -> Step:

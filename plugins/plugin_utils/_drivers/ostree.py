@@ -44,7 +44,7 @@ class OSTree:
     """The `ostree` driver."""
 
     name = "ostree"
-    capabilities = ("guard", "pin", "stage")
+    capabilities = ("guard", "stage")
     # Endless OS, Torizon, and the timer that the embedded lab ships.
     updater_units = (
         "eos-autoupdater.timer",
@@ -106,8 +106,12 @@ class OSTree:
     def stage(self, state: HostState, digest: str, allow_downgrade: bool) -> str:
         channel = _followed(state)
         downgrade = " --allow-downgrade" if allow_downgrade else ""
+        branch = quote(f"{channel.remote}:{channel.name}")
+        metadata = f"ostree pull --commit-metadata-only {quote(str(channel.remote))} {quote(f'{channel.name}@{digest}')}"
+        # A branch that was never pulled is unknown to `upgrade` ("Refspec ... not found"): its commit goes first.
         # What is trusted is told where the reason is: in the log of the failure.
         return (
+            f"{{ ostree rev-parse {branch} >/dev/null 2>&1 || {metadata}; }} && "
             f"ostree admin upgrade --stage --override-commit={digest}{downgrade} || {{ rc=$?; "
             f"echo 'trusted keys:'; ostree remote gpg-list-keys {quote(str(channel.remote))} 2>/dev/null "
             f"| sed -n 's/^ *Key: *//p'; exit $rc; }}"
@@ -125,7 +129,7 @@ class OSTree:
                     f"verification: {channel.verification.value if channel.verification else 'unknown'}, "
                     f"keys trusted for remote {channel.remote}: {trusted}"
                 )
-        return None
+        return tail(failure) or None
 
     def unstage(self, state: HostState) -> Step:
         assert state.staged is not None

@@ -128,13 +128,13 @@ went_back() { # went_back RUNNING: the previous deployment runs again; keep it, 
     evidence=$(get expired evidence)
   elif [ -f "$GUARD_DIR/trial" ]; then
     cause=reset
-    evidence="$target came up, and the machine was reset before anybody confirmed it"
+    evidence="it came up, and the machine was reset before anybody confirmed it"
   elif counter_spent; then
     cause=boot_failed
-    evidence="the boot loader used up its tries of $target, none of which reached user space"
+    evidence="the boot loader used up its tries, none of which reached user space"
   else
     cause=not_activated
-    evidence="the boot loader was never switched to $target (power lost before the shutdown was complete, or finalising failed)"
+    evidence="the boot loader was never switched to it (power lost before the shutdown was complete, or finalising failed)"
   fi
   record fallback "cause=$cause" "target=$target" "rollback_to=$(get armed rollback_to)" "at=$(now)" "evidence=$evidence"
   echo "flotilla-guard: went back to $1: $cause: $evidence"
@@ -154,7 +154,7 @@ expire() {
   mkdir "$GUARD_DIR/lock" 2>/dev/null || [ -f "$GUARD_DIR/expired" ] || return 0
   failed=$(systemctl list-units --state=failed --no-legend --plain 2>/dev/null | sed 's/ .*//' | one_line 200)
   address=$(ip -brief address 2>/dev/null | grep -v '^lo ' | one_line 200)
-  record expired "evidence=nobody confirmed $running within $(get armed confirm_within) s of its boot; failed units: ${failed:-none}; network: ${address:-no address}"
+  record expired "evidence=nobody confirmed it within $(get armed confirm_within) s of its boot; failed units: ${failed:-none}; network: ${address:-no address}"
   echo "flotilla-guard: $(get expired evidence)"
   if make_default "$(get armed rollback_to)"; then
     ! counter_present || counter_clear
@@ -177,12 +177,17 @@ confirm() { # confirm ID
     # boot loader would go back at some later boot.
     ! counter_present || counter_clear || return 1
   fi
-  forget && rm -rf "$GUARD_DIR"
+  forget && leave_nothing
 }
 
 disarm() {
   ! counter_present || counter_clear || return 1
-  forget && rm -rf "$GUARD_DIR"
+  forget && leave_nothing
+}
+
+leave_nothing() {
+  rm -rf "$GUARD_DIR"
+  rmdir "${GUARD_DIR%/*}" 2>/dev/null || :
 }
 
 forget() { # stand down; the record of a fallback stays

@@ -84,6 +84,8 @@ def roll_back(host: Host, clock: Clock, wish: RollbackWish, check: bool) -> Outc
             boot=record,
             host_state=after,
         )
+    # /etc belongs to a deployment: what the guard left in this one's when it was armed here is removed here.
+    host.run([render.disarm(driver)])["disarm"].proven(f"remove what the guard left on {host.name}")
     why = f"rolled back to {named(target)} in {back.elapsed:.0f} s"
     return _outcome(state, after, why, changed=True, returns={"boot": record, "phase": Phase.ROLLED_BACK})
 

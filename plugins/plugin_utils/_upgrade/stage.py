@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .._errors import FlotillaError, Refused, tail
+from .._errors import FlotillaError, Refused
 from .._guard import render
 from .._jobs import Job, run_job
 from .._model.host import Clock, Host
@@ -50,7 +50,7 @@ def stage(host: Host, clock: Clock, wish: StageWish, check: bool) -> Outcome:
     after = observe(host).state
     if after.staged is None or after.staged.digest != target.digest:
         cause = driver.explain(state, target.digest, report.log) or (
-            f"the command exited with {report.rc}: {tail(report.log) or 'it printed nothing'}"
+            f"the command exited with {report.rc} and printed nothing"
         )
         raise FlotillaError(
             f"cannot stage {named(target)} on {host.name}: {cause}",
