@@ -88,7 +88,8 @@ def stop(record: dict[str, object]) -> bool:
         while time.monotonic() < deadline:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-            if not running(record):
+            # Its command line vanishes before its socket does: wait for the process itself.
+            if start_time(pid) != record["started"]:
                 return True
             time.sleep(0.05)
     raise SystemExit(f"the repository server, process {pid}, does not end")

@@ -3,6 +3,7 @@
 # commit.sh TREE REF VERSION SIGNER [ostree commit options]: commit to the repository of the lab.
 # SIGNER is "lab", "stranger" or "-" for none.
 set -eu
+exec 9>&- # gpgme leaves an agent behind, which must not keep the lock
 tree=$1 ref=$2 version=$3 signer=$4
 shift 4
 if [ "$signer" != - ]; then

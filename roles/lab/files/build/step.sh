@@ -9,14 +9,12 @@ set -eu
 : "${LAB_FILES:?}" "${LAB_CACHE:?}" "${LAB_KEY:?}"
 name=$1
 
-if [ "${LAB_LOCKED:-}" != "$LAB_KEY" ]; then
-  umask 022
-  mkdir -p "$LAB_CACHE/locks"
-  LAB_LOCKED=$LAB_KEY
-  export LAB_LOCKED
-  # --close: an agent that a step leaves behind must not keep the lock.
-  exec flock --close "$LAB_CACHE/locks/$LAB_KEY" "$0" "$@"
-fi
+# Everything that a step starts keeps the lock too: if this script is killed, the next builder
+# waits for what it left running. Agents that stay on purpose are started without it (9>&-).
+umask 022
+mkdir -p "$LAB_CACHE/locks"
+exec 9>"$LAB_CACHE/locks/$LAB_KEY"
+flock 9
 
 if [ -e "$LAB_CACHE/$LAB_KEY/manifest.json" ]; then
   echo skipped
