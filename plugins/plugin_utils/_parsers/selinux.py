@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-# The words of /etc/selinux/config, which are those of our MacMode too.
-MODES = ("enforcing", "permissive", "disabled")
+# A line that libselinux takes: the name begins it, `=` follows at once. The value is compared in any case.
+_MODE = re.compile(r"^SELINUX=[^\S\n]*(?P<mode>\S*)[^\n]*$", flags=re.MULTILINE)
+_TYPE = re.compile(r"^SELINUXTYPE=[^\S\n]*(?P<type>\S+)", flags=re.MULTILINE)
 
 
 def parse_enforce(words: Mapping[str, str]) -> bool | None:
@@ -18,14 +19,28 @@ def parse_enforce(words: Mapping[str, str]) -> bool | None:
     return {"0": False, "1": True}.get(words.get("enforce", "").strip())
 
 
-def parse_config(text: str) -> dict[str, str]:
-    """Return the assignments of /etc/selinux/config, the last of a name wins, as libselinux reads it.
+def config_mode(text: str) -> str | None:
+    """Return the mode of the next boot by /etc/selinux/config, the first that is known; None where it names none."""
+    found = (match["mode"].lower() for match in _MODE.finditer(text))
+    return next((mode for mode in found if mode in ("enforcing", "permissive", "disabled")), None)
 
-    libselinux takes a line only when the name starts it and `=` follows at once; values of SELINUX in any case.
-    """
-    words: dict[str, str] = {}
-    for line in text.split("\n"):
-        found = re.match(r"(SELINUX|SELINUXTYPE)=\s*(\S*)", line)
-        if found:
-            words[found[1]] = found[2]
-    return words
+
+def config_type(text: str) -> str | None:
+    """Return the policy that /etc/selinux/config names (SELINUXTYPE); the last one counts."""
+    found = _TYPE.findall(text)
+    return found[-1] if found else None
+
+
+def with_mode(text: str, mode: str) -> str:
+    """Return the config with its mode set, all else as it was. Further lines of the same name are dropped."""
+    lines, placed = [], False
+    for line in text.splitlines(keepends=True):
+        if not _MODE.match(line.rstrip("\n")):
+            lines.append(line)
+        elif not placed:
+            lines.append(f"SELINUX={mode}\n")
+            placed = True
+    if placed:
+        return "".join(lines)
+    head = "".join(lines)
+    return f"{head}{'' if not head or head.endswith(chr(10)) else chr(10)}SELINUX={mode}\n"
