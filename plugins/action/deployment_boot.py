@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import HostAction
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.consent import Consent
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.boot import (
     RETURN_ALLOWANCE,
     BootWish,
-    Consent,
     boot,
 )
 

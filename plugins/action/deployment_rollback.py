@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import HostAction
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.boot import Consent
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.consent import Consent
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.rollback import RollbackWish, roll_back
 
 

@@ -16,8 +16,8 @@ description:
     channel, the native updater and mandatory access control are what they were.
   - A host that runs O(digest) already is left alone, so that a run that was cut off can be repeated.
   - "On the host it writes C(/var/lib/flotilla/guard/) and the units C(flotilla-guard.service),
-    C(flotilla-guard-expire.timer) and C(flotilla-guard-expire.service) in C(/etc/systemd/system); confirming removes all
-    of them. The boot loader's environment block gets C(boot_counter) and C(boot_success) where it counts boots."
+    C(flotilla-guard-expire.timer) and C(flotilla-guard-expire.service) in C(/etc/systemd/system); confirming removes
+    all of them. The boot loader's environment block gets C(boot_counter) and C(boot_success) where it counts boots."
   - A host that does not come back, or comes back on another deployment, makes the task fail, with RV(phase) and the
     reason. It is not shown as unreachable, so that C(rescue) and C(always) run.
 options:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .._errors import FlotillaError, Refused
+from .._errors import FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
 from .._model.shell import print_files, quote, write_file
-from .._model.state import Channel, Deployment, HostState, Verification
+from .._model.state import Channel, Deployment, HostState, Position, Verification
 from .._parsers.ostree import Entry, Remote, parse_loader_entries, parse_remotes, parse_status, parse_summary
 from ._protocol import Candidate, ChannelWish, View
 
@@ -105,9 +105,13 @@ class OSTree:
 
     def stage(self, state: HostState, digest: str, allow_downgrade: bool) -> str:
         channel = _followed(state)
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise Refused(f"cannot stage {digest}: an OSTree commit is 64 hexadecimal digits")
         downgrade = " --allow-downgrade" if allow_downgrade else ""
         branch = quote(f"{channel.remote}:{channel.name}")
-        metadata = f"ostree pull --commit-metadata-only {quote(str(channel.remote))} {quote(f'{channel.name}@{digest}')}"
+        metadata = (
+            f"ostree pull --commit-metadata-only {quote(str(channel.remote))} {quote(f'{channel.name}@{digest}')}"
+        )
         # A branch that was never pulled is unknown to `upgrade` ("Refspec ... not found"): its commit goes first.
         # What is trusted is told where the reason is: in the log of the failure.
         return (
@@ -140,7 +144,9 @@ class OSTree:
         return Path(__file__).with_name("ostree_guard.sh").read_text(encoding="utf-8")
 
     def roll_back(self, state: HostState, target: Deployment) -> Step:
-        return Step("roll_back", f"{self.guard_functions()}\nmake_default {quote(target.id)}", required=True)
+        # What is staged would become the default again while the host shuts down.
+        drop = "[ ! -e /run/ostree/staged-deployment ] || ostree admin undeploy 0 || exit 1"
+        return Step("roll_back", f"{self.guard_functions()}\n{drop}\nmake_default {quote(target.id)}", required=True)
 
     def set_kernel_arguments(self, state: HostState, add: tuple[str, ...], remove: tuple[str, ...]) -> str:
         assert state.booted is not None
@@ -208,7 +214,9 @@ def _deployment(entry: Entry | None) -> Deployment | None:
 
 
 def _known(entry: Entry) -> Deployment:
+    position = Position.BOOTED if entry.booted else Position(entry.position) if entry.position else None
     return Deployment(
+        position=position,
         id=entry.id,
         version=entry.version,
         digest=entry.checksum,

@@ -21,14 +21,14 @@ counter_get() { sed -n 's/^boot_counter=//p' "$(counter_file)" | head -n 1; }
 # The block is overwritten in place, as GRUB itself does it: GRUB finds it by its place on the disk.
 counter_write() { # counter_write KEY=VALUE...: the other variables stay
   env=$(counter_file) || return 1
-  kept=$(grep = "$env" | grep -v -e '^#' -e '^boot_counter=' -e '^boot_success=')
-  {
+  block=$(
     printf '# GRUB Environment Block\n'
-    [ -z "$kept" ] || printf '%s\n' "$kept"
-    [ $# = 0 ] || printf '%s\n' "$@"
-    head -c 1024 /dev/zero | tr '\0' '#'
-  } | head -c 1024 >"$env.new" || return 1
-  dd if="$env.new" of="$env" bs=1024 count=1 conv=notrunc,fsync 2>/dev/null && rm -f "$env.new"
+    printf '%s\n' "$@"
+    grep '=' "$env" | grep -v -e '^#' -e '^boot_counter=' -e '^boot_success='
+  )
+  [ "${#block}" -lt 1023 ] || return 1
+  block=$(printf '%s\n' "$block"; head -c $((1023 - ${#block})) /dev/zero | tr '\0' '#')
+  [ "${#block}" = 1024 ] && printf '%s' "$block" | dd of="$env" bs=1024 count=1 conv=notrunc,fsync 2>/dev/null
 }
 
 counter_set() { counter_write "boot_counter=$1" boot_success=0; }

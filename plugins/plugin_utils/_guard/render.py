@@ -8,6 +8,7 @@ from pathlib import Path
 from .._drivers._protocol import Driver
 from .._model.host import Step
 from .._model.shell import print_files, quote, write_file
+from .._model.state import Deployment
 
 GUARD_DIR = "/var/lib/flotilla/guard"
 SCRIPT = f"{GUARD_DIR}/guard.sh"
@@ -25,9 +26,9 @@ def guard_script(driver: Driver) -> str:
     return "\n".join(["#!/bin/sh", driver.guard_functions(), _own("grub.sh"), _own("guard.sh")])
 
 
-def arm(driver: Driver, target: str, rollback_to: str, confirm_within: int, tries: int) -> Step:
-    """A step that arms the guard: `target` and `rollback_to` are deployment ids; `confirm_within` seconds."""
-    verb = f"arm {quote(target)} {quote(rollback_to)} {confirm_within} {tries}"
+def arm(driver: Driver, target: Deployment, rollback_to: Deployment, confirm_within: int, tries: int) -> Step:
+    """A step that arms the guard for `target`, to go back to `rollback_to`; `confirm_within` in seconds."""
+    verb = f"arm {quote(target.id)} {quote(target.digest)} {quote(rollback_to.id)} {confirm_within} {tries}"
     return Step("arm", f"{write_file(SCRIPT, guard_script(driver), '0700')} && sh {SCRIPT} {verb}", required=True)
 
 

@@ -54,13 +54,12 @@ def observed_phase(state: HostState, target: str) -> Phase:
 
     HEALTHY is a verdict, not something to see: a host on trial is BOOTED until it is confirmed.
     """
-    booted = state.booted.digest if state.booted else None
-    guarded = state.guard is not None and state.guard.target == target
-    if booted == target:
-        return Phase.BOOTED if guarded else Phase.CONFIRMED
-    if guarded:
-        return Phase.GUARDED
-    if state.last_fallback and state.last_fallback.target == target:
+    if state.guard is not None and state.guard.target_digest == target:
+        on_trial = state.booted is not None and state.booted.id == state.guard.target
+        return Phase.BOOTED if on_trial else Phase.GUARDED
+    if state.booted and state.booted.digest == target:
+        return Phase.CONFIRMED
+    if state.last_fallback and state.last_fallback.target_digest == target:
         return Phase.ROLLED_BACK
     if state.staged and state.staged.digest == target:
         return Phase.STAGED

@@ -14,8 +14,8 @@ FILE_MARK = "@@flotilla-file "
 def print_files(*patterns: str) -> str:
     """Return sh that prints every readable file that matches one of the glob patterns, each behind a FILE_MARK line."""
     return (
-        f"for _f in {' '.join(patterns)}; do [ -f \"$_f\" ] || continue; "
-        f"printf '\\n{FILE_MARK}%s\\n' \"$_f\"; cat \"$_f\" || exit 1; done"
+        f'for _f in {" ".join(patterns)}; do [ -f "$_f" ] || continue; '
+        f'printf \'\\n{FILE_MARK}%s\\n\' "$_f"; cat "$_f" || exit 1; done'
     )
 
 

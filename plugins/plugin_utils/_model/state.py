@@ -51,6 +51,15 @@ class Os:
     pretty_name: str | None = None
 
 
+class Position(str, enum.Enum):
+    """The place of a deployment on its host."""
+
+    BOOTED = "booted"
+    STAGED = "staged"  # prepared; written out, with its /etc, while the host shuts down
+    PENDING = "pending"  # the next boot already, complete with its /etc
+    ROLLBACK = "rollback"
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A bootable version of the OS. Identity is `digest`; `version` is for people.
@@ -63,6 +72,7 @@ class Deployment:
     version: str | None
     digest: str
     origin: str | None
+    position: Position | None = None
     pinned: bool = False
     verified: bool | None = None
 
@@ -97,13 +107,15 @@ class Mac:
 class Guard:
     """The dead man's switch on a host, while it is armed.
 
-    Seconds since the epoch by the host's own clock. `deadline` is None before the guarded deployment has booted.
+    Seconds since the epoch by the host's own clock. `deadline` is None until the guard has seen, in the boot that runs
+    now, that the target is what runs. `target` and `rollback_to` are ids of deployments.
     `covers` names what the guard can answer: "boot" (the OS does not come up) needs a boot loader that counts.
     """
 
     armed_at: int
     deadline: int | None
     target: str
+    target_digest: str
     rollback_to: str
     confirm_within: int
     covers: tuple[str, ...] = ()
@@ -125,6 +137,7 @@ class Fallback:
 
     cause: FallbackCause
     target: str
+    target_digest: str
     rollback_to: str
     at: int
     evidence: str

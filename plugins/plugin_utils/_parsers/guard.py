@@ -9,13 +9,17 @@ from .files import split_files
 from .key_value import parse_key_values
 
 
-def parse_guard(text: str) -> tuple[Guard | None, Fallback | None]:
+def parse_guard(text: str, boot_id: str) -> tuple[Guard | None, Fallback | None]:
     """Return (the armed guard, the last fallback) from the printed files `armed`, `trial` and `fallback`.
 
+    A trial that was recorded in another boot than `boot_id`, the running one, is no proof that the guard watches now.
     Raises CannotParse.
     """
     records = {path.rsplit("/", 1)[-1]: parse_key_values(content) for path, content in split_files(text)}
-    return _guard(records.get("armed"), records.get("trial")), _fallback(records.get("fallback"))
+    trial = records.get("trial")
+    if trial is not None and trial.get("boot_id") != boot_id:
+        trial = None
+    return _guard(records.get("armed"), trial), _fallback(records.get("fallback"))
 
 
 def _guard(armed: dict[str, str] | None, trial: dict[str, str] | None) -> Guard | None:
@@ -27,6 +31,7 @@ def _guard(armed: dict[str, str] | None, trial: dict[str, str] | None) -> Guard 
             armed_at=int(armed["armed_at"]),
             deadline=int(trial["booted_at"]) + confirm_within if trial else None,
             target=armed["target"],
+            target_digest=armed["target_digest"],
             rollback_to=armed["rollback_to"],
             confirm_within=confirm_within,
             covers=tuple(armed.get("covers", "").split()),
@@ -43,6 +48,7 @@ def _fallback(record: dict[str, str] | None) -> Fallback | None:
         return Fallback(
             cause=FallbackCause(record["cause"]),
             target=record["target"],
+            target_digest=record["target_digest"],
             rollback_to=record["rollback_to"],
             at=int(record["at"]),
             evidence=record.get("evidence", ""),

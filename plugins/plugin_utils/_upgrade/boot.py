@@ -3,32 +3,24 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, replace
 
 from .._drivers._protocol import Driver
 from .._errors import FlotillaError, Refused
 from .._guard import render
+from .._model.consent import Consent
 from .._model.host import Clock, Host
 from .._model.outcome import Outcome
 from .._model.phase import Phase
-from .._model.state import Deployment, Guard, HostState, named
+from .._model.state import Deployment, Guard, HostState, Position, named
 from .observe import observe
 from .reboot import order_reboot, wait_for_boot
 
-# The guard's boot service runs a little after sshd answers: a host that fell back is asked again for its reason.
-FALLBACK_RECORD_PATIENCE = 60.0
-FALLBACK_RECORD_PAUSE = 3.0
+# The guard's boot service may end a little after sshd answers: then the host is asked again (s).
+GUARD_PATIENCE = 90.0
+GUARD_PAUSE = 3.0
 # What a host may take beyond `confirm_within` to shut down, fail, and come back on the previous deployment (s).
 RETURN_ALLOWANCE = 600
-
-
-class Consent(str, enum.Enum):
-    """What the user says to a reboot."""
-
-    ALLOW = "allow"
-    DEFER = "defer"  # do all else, report that one is needed
-    REFUSE = "refuse"  # fail before anything is changed
 
 
 @dataclass(frozen=True)
@@ -86,7 +78,7 @@ def boot(host: Host, clock: Clock, wish: BootWish, check: bool) -> Outcome:
         why = f"would arm the guard and reboot from {named(state.booted)} into {named(target)}"
         return _outcome(state, predicted, why, changed=True)
     began = clock.monotonic()
-    arming = render.arm(driver, target.id, state.booted.id, wish.confirm_within, wish.tries)
+    arming = render.arm(driver, target, state.booted, wish.confirm_within, wish.tries)
     order_reboot(host, (arming,), f"arm the guard on {host.name}")
     host.say(f"guard armed, rebooting from {named(state.booted)} into {named(target)}")
     return _prove(host, clock, driver, state, target, wish, began)
@@ -104,16 +96,16 @@ def _prove(
             boot=_boot_record(before, None, target, clock.monotonic() - began),
         )
     after = back.observed.state
-    while _reason_pending(after, target) and clock.monotonic() - began - back.elapsed < FALLBACK_RECORD_PATIENCE:
-        clock.sleep(FALLBACK_RECORD_PAUSE)
-        answer = observe(host)
-        after = answer.state
+    while _guard_pending(after) and clock.monotonic() - began - back.elapsed < GUARD_PATIENCE:
+        clock.sleep(GUARD_PAUSE)
+        after = observe(host).state
     record = _boot_record(before, after, target, back.elapsed)
     if after.booted is None or after.booted.id != target.id:
         _went_elsewhere(host, before, after, target, record)
-    if after.guard is None or after.guard.target != target.id:
+    if after.guard is None or after.guard.target != target.id or after.guard.deadline is None:
         raise FlotillaError(
-            f"cannot prove {host.name}: it runs {named(target)}, but its guard is gone; confirm or roll back by hand",
+            f"cannot prove {host.name}: it runs {named(target)}, but its guard does not watch; "
+            "confirm or roll back by hand",
             phase=Phase.FAILED,
             boot=record,
             host_state=after,
@@ -147,9 +139,9 @@ def _went_elsewhere(
     )
 
 
-def _reason_pending(after: HostState, target: Deployment) -> bool:
-    """The host fell back, and its guard has not yet written down why."""
-    return after.booted is not None and after.booted.id != target.id and after.guard is not None
+def _guard_pending(after: HostState) -> bool:
+    """The guard's boot service has not run yet: no trial is recorded, or the host fell back and has not said why."""
+    return after.guard is not None and after.guard.deadline is None
 
 
 def _drift(before: HostState, after: HostState) -> str | None:
@@ -169,6 +161,11 @@ def _staged(state: HostState, wish: BootWish) -> Deployment:
         raise Refused(f"cannot boot{wanted}: nothing is staged; {named(state.booted)} is running")
     if wish.digest and state.staged.digest != wish.digest:
         raise Refused(f"cannot boot {wish.digest[:12]}: {named(state.staged)} is what is staged")
+    if state.staged.position is Position.PENDING:
+        raise Refused(
+            f"cannot boot {named(state.staged)}: it was deployed without staging, so that its /etc is made already "
+            "and the guard would not be in it; stage it with the deployment module"
+        )
     if state.busy:
         raise Refused(f"cannot boot {named(state.staged)}: the host is busy: {state.busy}")
     return state.staged

@@ -71,7 +71,7 @@ def read_state(results: Results, drivers: Sequence[Driver] = DRIVERS) -> Observe
     boot_id = results["boot_id"].text
     if not boot_id:
         raise CannotParse("the host's boot id", "it is empty")
-    guard, fallback = parse_guard(results["guard"].stdout)
+    guard, fallback = parse_guard(results["guard"].stdout, boot_id)
     driver = next((driver for driver in drivers if driver.present(results)), None)
     view = driver.observe(results) if driver else None
     units = driver.updater_units if isinstance(driver, HasNativeUpdater) else ()

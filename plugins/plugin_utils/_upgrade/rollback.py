@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from .._drivers._protocol import CanRollBack
 from .._errors import FlotillaError, Refused
 from .._guard import render
-from .._model.host import Clock, Host, Step
+from .._model.consent import Consent
+from .._model.host import Clock, Host
 from .._model.outcome import Outcome
 from .._model.phase import Phase
-from .._model.state import Deployment, HostState, named
-from .boot import Consent
+from .._model.state import Deployment, HostState, Position, named
 from .observe import observe
 from .reboot import order_reboot, wait_for_boot
+
+# As many characters of a digest as our messages show name a deployment; fewer may be a version that is not there.
+DIGEST_PREFIX = 12
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,12 @@ def roll_back(host: Host, clock: Clock, wish: RollbackWish, check: bool) -> Outc
         return _outcome(
             state, predicted, f"would roll back from {named(state.booted)} to {named(target)}", changed=True
         )
-    steps = _steps(
-        driver.roll_back(state, target), state, render.disarm(driver), driver.unstage(state) if _staged(state) else None
-    )
+    # The guard stays armed until the earlier deployment is the default: cut off in between, the host still goes back.
+    steps = (driver.roll_back(state, target), *((render.disarm(driver),) if state.guard else ()))
     if wish.reboot is Consent.DEFER:
+        if state.deployments[0].id == target.id and target.position is Position.PENDING and not state.guard:
+            why = f"{named(target)} is the next boot already; the reboot is deferred"
+            return _outcome(state, state, why, changed=False, returns={"reboot_required": True})
         after = observe(host, extra=steps).state
         why = f"{named(target)} is the next boot; the reboot is deferred"
         return _outcome(state, after, why, changed=True, returns={"reboot_required": True})
@@ -90,18 +95,6 @@ def roll_back(host: Host, clock: Clock, wish: RollbackWish, check: bool) -> Outc
     return _outcome(state, after, why, changed=True, returns={"boot": record, "phase": Phase.ROLLED_BACK})
 
 
-def _steps(make_default: Step, state: HostState, disarm: Step, unstage: Step | None) -> tuple[Step, ...]:
-    # A staged deployment would become the default again while the host shuts down. The guard stays armed until the
-    # earlier deployment is the default: cut off between the two, the host still goes back by itself.
-    first = (unstage,) if unstage else ()
-    last = (disarm,) if state.guard else ()
-    return (*first, make_default, *last)
-
-
-def _staged(state: HostState) -> bool:
-    return state.staged is not None
-
-
 def _target(host: Host, state: HostState, wanted: str | None) -> Deployment:
     if wanted is None:
         if state.guard and state.booted and state.guard.target == state.booted.id:
@@ -110,7 +103,10 @@ def _target(host: Host, state: HostState, wanted: str | None) -> Deployment:
         else:
             found = state.rollback
         if found is None:
-            raise Refused(f"cannot roll back {host.name}: no earlier deployment than {named(state.booted)} is on it")
+            following = f"; {named(state.staged)} is the next boot" if state.staged else ""
+            raise Refused(
+                f"cannot roll back {host.name}: no earlier deployment than {named(state.booted)} is on it{following}"
+            )
         bad = state.last_fallback
         if bad and bad.target == found.id:
             raise Refused(
@@ -118,7 +114,9 @@ def _target(host: Host, state: HostState, wanted: str | None) -> Deployment:
                 "name it as target to do it all the same"
             )
         return found
-    matching = [one for one in state.deployments if one.digest.startswith(wanted) or one.version == wanted]
+    matching = [one for one in state.deployments if wanted in (one.version, one.digest)] or [
+        one for one in state.deployments if len(wanted) >= DIGEST_PREFIX and one.digest.startswith(wanted)
+    ]
     if not matching:
         known = ", ".join(named(one) for one in state.deployments) or "none"
         raise Refused(f"cannot roll back {host.name} to {wanted}: it is not deployed there; deployed are: {known}")

@@ -10,7 +10,7 @@ from .._guard import render
 from .._jobs import Job, run_job
 from .._model.host import Clock, Host
 from .._model.outcome import Outcome
-from .._model.state import Deployment, HostState, named
+from .._model.state import Deployment, HostState, Position, named
 from .observe import Observed, observe, observe_offer
 
 LATEST = "latest"
@@ -107,7 +107,7 @@ def _deployment(state: HostState, digest: str, version: str | None) -> Deploymen
 
 
 def _nothing_to_do(state: HostState, target: Deployment) -> str | None:
-    if state.staged and state.staged.digest == target.digest:
+    if state.staged and state.staged.digest == target.digest and state.staged.position is not Position.PENDING:
         return f"{named(target)} is staged already"
     if state.booted and state.booted.digest == target.digest and state.staged is None:
         return f"{named(target)} is running already"
