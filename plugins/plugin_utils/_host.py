@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ._errors import CannotParse, FlotillaError, tail
 from ._model.host import Result, Step, Unreachable
@@ -64,7 +64,9 @@ class ConnectionHost:
             self._connection.set_option("timeout", min(ATTEMPT_TIMEOUT, int(self._connection.get_option("timeout"))))
         try:
             return self.run(steps, limit)
-        except AnsibleConnectionFailure as exc:
+        except AnsibleError as exc:
+            # Not only AnsibleConnectionFailure: a host that is going down or coming up also lets the become prompt wait
+            # (a bare AnsibleError up to ansible-core 2.18) or has no sudo yet.
             self.forget_connection()
             return Unreachable(tail(str(exc), 1))
 

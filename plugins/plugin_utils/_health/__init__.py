@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Health of a host: probes that ask it, a verdict over what they say, a baseline to compare with."""

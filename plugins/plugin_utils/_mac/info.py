@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .._errors import Refused
 from .._model.host import Host, Results, Step
 from .._model.native import native
 from .._model.state import MacMode, MacSystem
@@ -65,6 +66,15 @@ def details(results: Results) -> MacDetails:
 
 def kernel_arguments(results: Results) -> tuple[str, ...]:
     return tuple(results[ARGUMENTS].text.split())
+
+
+def since_option(value: str) -> int | None:
+    """Return the point from which denials are asked for: epoch seconds, or None for `boot`. Raises Refused."""
+    if value == "boot":
+        return None
+    if not value.isdigit():
+        raise Refused(f"cannot read denials since {value!r}: give boot, or seconds since the epoch")
+    return int(value)
 
 
 def mac_info(host: Host, since: int | None, root: str = "") -> dict[str, object]:

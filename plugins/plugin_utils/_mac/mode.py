@@ -15,6 +15,8 @@ from . import apparmor, apparmor_mode, info, selinux
 from .plan import ModePlan
 from .registry import mac_state
 
+AFTER_REBOOT = " after a reboot, which is deferred"
+
 
 @dataclass(frozen=True)
 class ModeWish:
@@ -51,26 +53,26 @@ def set_mode(
     if plan.reboot and wish.reboot is Consent.ALLOW and reboot is None:
         raise Refused(
             f"cannot {_goal(host, wish)}: it takes a reboot, which this module does not do; "
-            "use reboot: defer and boot the host with deployment_boot"
+            "use reboot: defer, and reboot the host when that suits"
         )
     if plan.done:
         return _outcome(seen, seen.shown, seen.results, f"is {wish.mode.value} already", changed=False)
+    deferred = plan.reboot and wish.reboot is Consent.DEFER
     if check:
-        changed = dict(plan.after) != dict(seen.shown)
-        return _outcome(seen, plan.after, seen.results, f"would become {wish.mode.value}", changed)
+        predicted = {**plan.after, "mode": seen.shown["mode"]} if deferred else dict(plan.after)
+        why = f"would become {wish.mode.value}{AFTER_REBOOT if deferred else ''}"
+        return _outcome(seen, predicted, seen.results, why, changed=predicted != seen.shown)
     after = _observe(host, wish, plan.steps, root) if plan.steps else seen
     if plan.reboot and wish.reboot is Consent.ALLOW and reboot is not None:
         reboot(host)
         after = _observe(host, wish, (), root)
-    if after.plan.steps or (after.plan.reboot and wish.reboot is not Consent.DEFER):
+    if after.plan.steps or (after.plan.reboot and not deferred):
         raise FlotillaError(
             f"cannot {_goal(host, wish)}: the host still differs afterwards: {dict(after.shown)}, "
             f"wanted {dict(after.plan.after)}",
             mac=info.details(after.results),
         )
-    why = (
-        f"will be {wish.mode.value} after a reboot, which is deferred" if after.plan.reboot else f"is {wish.mode.value}"
-    )
+    why = f"is set to be {wish.mode.value}{AFTER_REBOOT}" if deferred else f"is {wish.mode.value}"
     return _outcome(seen, after.shown, after.results, why, after.shown != seen.shown, after.plan)
 
 

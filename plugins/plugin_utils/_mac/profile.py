@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._errors import FlotillaError, Refused
 from .._model.host import Host, Results, Step
@@ -51,7 +51,7 @@ class ProfileWish:
 
 @dataclass(frozen=True)
 class ProfileView:
-    """What is seen of the file: its text (None: not there), the profiles in it, which are loaded and how {name: mode}."""
+    """What is seen of the file: its text (None: not there), the profiles in it, and the loaded ones {name: mode}."""
 
     content: str | None
     names: tuple[str, ...]
@@ -83,6 +83,8 @@ def set_profile(host: Host, wish: ProfileWish, check: bool, root: str = "") -> O
     Raises Refused before anything is changed, ToolFailed (a step failed), FlotillaError (the proof failed).
     """
     _validate_name(wish.name)
+    if wish.content is not None:  # what comes back from a host has plain newlines
+        wish = replace(wish, content=wish.content.replace("\r\n", "\n"))
     results = host.run(_probes(wish, root))
     view = _read(results, wish)
     new_names = _validate(host, wish, results, view)
@@ -156,10 +158,10 @@ def _validate(host: Host, wish: ProfileWish, results: Results, view: ProfileView
     runs = details.system is MacSystem.APPARMOR
     if runs and details.profiles is None:
         raise Refused(f"cannot {goal}: the loaded profiles cannot be read: {results[apparmor.PROFILES].stderr.strip()}")
-    if not wish.present:
-        return ()
     if NOT_INSTALLED in (results[NAMES].rc, CHECK in results and results[CHECK].rc):
         raise Refused(f"cannot {goal}: apparmor_parser is not installed there")
+    if not wish.present:
+        return ()
     if wish.content is None and view.content is None:
         raise Refused(f"cannot {goal}: there is no {POLICY}/{wish.name}; give content or src")
     judged = results[CHECK if wish.content is not None else NAMES]
