@@ -22,7 +22,7 @@ options:
     description:
       - V(present) puts the file in place, with its profiles in O(mode).
       - V(absent) unloads its profiles and removes the file, and what this collection put into C(force-complain) and
-        C(disable) for it. Processes that run under one of the profiles are confined no more.
+        C(disable) for it. Processes under one of the profiles are confined no more.
     type: str
     choices: [present, absent]
     default: present
@@ -79,8 +79,8 @@ profiles:
   sample: {/usr/bin/exporter: enforce}
 mac:
   description:
-    - Mandatory access control as it is now (in check mode, as it was found), as RV(flotilla.container_os.mac_info#module:mac)
-      without the denials.
+    - Mandatory access control as it is now (in check mode, as it was found), as
+      RV(flotilla.container_os.mac_info#module:mac) without the denials.
   returned: when it was seen
   type: dict
   sample:

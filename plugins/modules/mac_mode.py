@@ -10,14 +10,15 @@ version_added: 0.1.0
 description:
   - Brings mandatory access control into a mode, in the running kernel and for the next boot, and proves it by looking
     again.
-  - "AppArmor: switches the loaded profiles that come from files in C(/etc/apparmor.d). V(permissive) puts a file for each
-    into C(/etc/apparmor.d/force-complain) and loads the profiles again; V(enforcing) takes those files, and no others,
-    away. Profiles that daemons load by themselves (Docker, Podman, containerd, LXD, Incus, snapd, libvirt) are left
-    alone. V(enforcing) is reached when no loaded profile complains; V(permissive) when no profile from a file enforces."
-  - "SELinux: writes C(/sys/fs/selinux/enforce), and the line C(SELINUX=) of C(/etc/selinux/config), of which all else is
-    kept."
-  - What stands against the mode is named before anything is changed, such as a profile with C(flags=(complain\)), a file
-    in C(force-complain) that somebody else put there, or a kernel argument.
+  - AppArmor has those loaded profiles switched that come from files in C(/etc/apparmor.d). V(permissive) puts a file for
+    each into C(/etc/apparmor.d/force-complain) and loads the profiles again; V(enforcing) takes those files, and no
+    others, away. Profiles that daemons load by themselves (Docker, Podman, containerd, LXD, Incus, snapd, libvirt) are
+    left alone. V(enforcing) is reached when no loaded profile complains; V(permissive) when no profile from a file
+    enforces.
+  - SELinux is switched in C(/sys/fs/selinux/enforce), and by the line C(SELINUX=) of C(/etc/selinux/config), of which all
+    else is kept.
+  - What stands against the mode is named before anything is changed, such as a profile whose own flags say
+    C(complain), a file in C(force-complain) that somebody else put there, or a kernel argument.
 options:
   mode:
     description:
@@ -64,8 +65,8 @@ EXAMPLES = r"""
 RETURN = r"""
 mac:
   description:
-    - Mandatory access control as it is now (in check mode, as it was found), as RV(flotilla.container_os.mac_info#module:mac)
-      without the denials.
+    - Mandatory access control as it is now (in check mode, as it was found), as
+      RV(flotilla.container_os.mac_info#module:mac) without the denials.
   returned: when it was seen
   type: dict
   sample:
