@@ -13,6 +13,7 @@ from .._errors import FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
 from .._model.shell import print_files, quote, write_file
 from .._model.state import Channel, Deployment, HostState, Position, Verification
+from .._parsers.gvariant import parse_strings
 from .._parsers.ostree import Entry, Remote, parse_loader_entries, parse_remotes, parse_status, parse_summary
 from ._protocol import Candidate, ChannelWish, View
 
@@ -62,9 +63,10 @@ class OSTree:
             Step("ostree.status", here + "ostree admin status --json 2>/dev/null || ostree admin status"),
             Step("ostree.remotes", here + print_files(f"{REMOTES_DIR}/*.conf", "/ostree/repo/config")),
             Step("ostree.entries", here + print_files("/boot/loader/entries/*.conf")),
+            # The entry of a staged deployment is written at shutdown; until then its arguments stand in here only.
             Step(
-                "ostree.failures",
-                here + "! [ -e /boot/ostree/finalize-failure.stamp ] || cat /boot/ostree/finalize-failure.stamp",
+                "ostree.staged",
+                "[ ! -e /run/ostree/staged-deployment ] || od -An -v -tx1 /run/ostree/staged-deployment",
             ),
         )
 
@@ -82,7 +84,7 @@ class OSTree:
             rollback=_deployment(_rollback(entries)),
             deployments=tuple(_known(entry) for entry in entries),
             channel=_channel(booted, remotes),
-            next_kernel_arguments=parse_loader_entries(results["ostree.entries"].stdout),
+            next_kernel_arguments=_next_kernel_arguments(results),
         )
 
     def offer_probe(self) -> Step:
@@ -200,6 +202,13 @@ class OSTree:
             Step.of("channel.origin", "ostree", "admin", "set-origin", remote, source, name, required=True),
         ]
         return tuple(steps)
+
+
+def _next_kernel_arguments(results: Results) -> tuple[str, ...] | None:
+    staged = results["ostree.staged"]
+    if staged.text:
+        return parse_strings(staged.text, "kargs")
+    return parse_loader_entries(results["ostree.entries"].stdout)
 
 
 def _rollback(entries: tuple[Entry, ...]) -> Entry | None:
