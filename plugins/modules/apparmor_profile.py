@@ -30,8 +30,8 @@ options:
     description:
       - V(enforce) and V(complain) load the profiles in that mode, now and at every boot.
       - V(disabled) keeps the file without loading it.
-      - What is in C(force-complain) or C(disable) against the mode is removed, whoever put it there. A profile whose own
-        flags say C(complain) or C(unconfined) is refused in the mode V(enforce).
+      - What is in C(force-complain) or C(disable) against the mode is removed, whoever put it there. A profile whose
+        own flags say C(complain) or C(unconfined) is refused in the mode V(enforce).
     type: str
     choices: [enforce, complain, disabled]
     default: enforce
@@ -41,7 +41,7 @@ options:
     type: str
   src:
     description:
-      - A file on the controller with the text, looked for as C(ansible.builtin.copy) does.
+      - A file on the controller with the text, looked for as M(ansible.builtin.copy) does.
     type: path
 notes:
   - Needs no Python on the host, only a POSIX C(sh), root (directly or by any become method) and C(apparmor_parser).

@@ -10,12 +10,12 @@ version_added: 0.1.0
 description:
   - Brings mandatory access control into a mode, in the running kernel and for the next boot, and proves it by looking
     again.
-  - AppArmor has those loaded profiles switched that come from files in C(/etc/apparmor.d). V(permissive) puts a file for
-    each into C(/etc/apparmor.d/force-complain) and loads the profiles again; V(enforcing) takes those files, and no
+  - For AppArmor it switches the loaded profiles that come from files in C(/etc/apparmor.d). V(permissive) puts a file
+    for each into C(/etc/apparmor.d/force-complain) and loads the profiles again; V(enforcing) takes those files, and no
     others, away. Profiles that daemons load by themselves (Docker, Podman, containerd, LXD, Incus, snapd, libvirt) are
-    left alone. V(enforcing) is reached when no loaded profile complains; V(permissive) when no profile from a file
+    left alone. V(enforcing) is reached when no loaded profile complains, V(permissive) when no profile from a file
     enforces.
-  - SELinux is switched in C(/sys/fs/selinux/enforce), and by the line C(SELINUX=) of C(/etc/selinux/config), of which all
+  - For SELinux it writes C(/sys/fs/selinux/enforce), and the line C(SELINUX=) of C(/etc/selinux/config), of which all
     else is kept.
   - What stands against the mode is named before anything is changed, such as a profile whose own flags say
     C(complain), a file in C(force-complain) that somebody else put there, or a kernel argument.
