@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`command`: a command on the host exits with the expected code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..._errors import tail
+from ..._model.host import Result
+from ..option import arguments, number, option, several, text, whole
+from ..probe_type import (
+    ANSWER,
+    PROBE_TIMEOUT,
+    PROBE_TIMEOUT_MAX,
+    TIMED_OUT,
+    Data,
+    Faults,
+    ProbeType,
+    limited,
+    parsed,
+    shown,
+)
+
+# How much of a command's stderr a reason quotes, in lines and characters.
+_QUOTED_LINES, _QUOTED = 2, 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(ProbeType):
+    """Data: {rc, stdout, stderr, json}. The command must only read: probes run in check mode too."""
+
+    TYPE: ClassVar[str] = "command"
+
+    argv: tuple[str, ...] = option(arguments, "The program and its arguments, not seen by a shell.", default=())
+    cmd: str = option(text, "A line for C(/bin/sh), instead of O(probes[].argv).", default="")
+    rc: tuple[int, ...] = option(
+        several(whole(0, 255)), "The exit code that is expected, or a list of them.", default=(0,)
+    )
+    timeout: float = option(
+        number(1, PROBE_TIMEOUT_MAX), "Patience with the command, in seconds.", default=PROBE_TIMEOUT
+    )
+
+    @property
+    def patience(self) -> float:
+        return self.timeout + 2
+
+    def problems(self) -> list[str]:
+        return [] if bool(self.argv) != bool(self.cmd) else ["exactly one of `argv` and `cmd` is required"]
+
+    def script(self) -> str:
+        return limited(self.timeout, *(self.argv or ("/bin/sh", "-c", self.cmd)))
+
+    def read(self, result: Result) -> Data:
+        return {
+            "rc": result.rc,
+            "stdout": shown(result.stdout),
+            "stderr": shown(result.stderr),
+            "json": parsed(result.stdout),
+        }
+
+    def demands(self, data: Data) -> Faults:
+        if data["rc"] in self.rc:
+            return {}
+        name = f"`{' '.join(self.argv) or self.cmd}`"
+        if data["rc"] in TIMED_OUT:
+            return {ANSWER: f"{name} did not end within {self.timeout:g} s"}
+        said = (tail(data["stderr"], _QUOTED_LINES) or tail(data["stdout"], _QUOTED_LINES))[:_QUOTED]
+        expected = " or ".join(str(code) for code in self.rc)
+        return {ANSWER: f"{name} exited with {data['rc']}, expected {expected}{': ' if said else ''}{said}"}
+
+    def value(self, data: Data) -> object:
+        return data["rc"]
