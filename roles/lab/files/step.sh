@@ -22,7 +22,8 @@ if [ -e "$LAB_CACHE/$LAB_KEY/manifest.json" ]; then
 fi
 
 # The heavy work goes to memory if there is room, or where an earlier builder left it.
-memory=/dev/shm/flotilla-lab.$(id -u)
+# Named after the cache, whose lock we hold.
+memory=/dev/shm/flotilla-lab.$(id -u).$(realpath "$LAB_CACHE" | sha256sum | cut -c1-12)
 if [ -d "$memory/$LAB_KEY" ]; then
   base=$memory
 elif [ ! -d "$LAB_CACHE/work/$LAB_KEY" ] &&
