@@ -18,6 +18,7 @@ from .._model.state import Mac, MacMode, MacSystem
 from .._parsers.apparmor import (
     COMPLAIN,
     ENFORCES,
+    LEARNED,
     UNCONFINED,
     flags_by_file,
     parse_names_by_file,
@@ -121,10 +122,10 @@ def read_profiles(results: Results) -> dict[str, str] | None:
 def overall(profiles: Mapping[str, str]) -> MacMode | None:
     """Return the mode of AppArmor as a whole.
 
-    Profiles in the mode `unconfined` only name programs and count for nothing. Where no profile enforces or complains,
-    nothing is confined: that is DISABLED, whatever the kernel could do.
+    Profiles in the mode `unconfined` only name programs and count for nothing, nor do those that the kernel makes up.
+    Where no profile enforces or complains, nothing is confined: that is DISABLED, whatever the kernel could do.
     """
-    modes = set(profiles.values()) - {UNCONFINED}
+    modes = {mode for name, mode in profiles.items() if LEARNED not in name} - {UNCONFINED}
     if not modes <= ENFORCES | {COMPLAIN}:
         return None
     if not modes:

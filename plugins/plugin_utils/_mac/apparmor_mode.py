@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .._errors import Refused
 from .._model.host import Results, Step
 from .._model.state import Mac, MacMode
-from .._parsers.apparmor import COMPLAIN, ENFORCE, ENFORCES, owner_of
+from .._parsers.apparmor import COMPLAIN, ENFORCE, ENFORCES, LEARNED, owner_of
 from .apparmor import (
     FORCE_COMPLAIN,
     NAMES,
@@ -46,7 +46,7 @@ class AppArmorView:
 
     def in_mode(self, modes: frozenset[str]) -> list[str]:
         """Return the loaded profiles in one of `modes`; what the kernel makes up while it learns does not count."""
-        return sorted(name for name, mode in self.profiles.items() if mode in modes and "//null-" not in name)
+        return sorted(name for name, mode in self.profiles.items() if mode in modes and LEARNED not in name)
 
     def loaded(self, file: PolicyFile) -> bool:
         return any(profile in self.profiles for profile in file.profiles)

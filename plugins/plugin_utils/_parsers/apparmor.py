@@ -19,6 +19,8 @@ KILL = "kill"  # enforces, and kills the process that was denied
 UNCONFINED = "unconfined"  # only a name; confines nothing
 PROMPT = "user"  # asks a daemon; without one it denies
 ENFORCES = frozenset({ENFORCE, KILL, PROMPT})
+# In the names of profiles that the kernel makes up for what a program in complain mode executes.
+LEARNED = "//null-"
 
 # Profiles that a daemon makes, loads and replaces by itself: whoever changes them is undone at its next start.
 _DAEMONS: tuple[tuple[re.Pattern[str], str], ...] = (
