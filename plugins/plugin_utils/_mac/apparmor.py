@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .._model.host import Results, Step
-from .._model.shell import FILE_MARK, quote, write_file
+from .._model.shell import FILE_MARK, first_line, quote, write_file
 from .._model.state import Mac, MacMode, MacSystem
 from .._parsers.apparmor import (
     COMPLAIN,
@@ -66,7 +66,7 @@ def probes(root: str = "") -> tuple[Step, ...]:
     `root`: the directory that stands for / in tests. Only root may read the profiles, whatever the file's mode says.
     """
     return (
-        Step(ENABLED, f"cat {root}/sys/module/apparmor/parameters/enabled 2>/dev/null || :"),
+        Step(ENABLED, first_line(f"{root}/sys/module/apparmor/parameters/enabled")),
         Step(PROFILES, f"cat {root}{SECURITYFS}/profiles"),
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._errors import Refused
 from .._model.host import Results, Step
-from .._model.shell import write_file
+from .._model.shell import first_line, write_file
 from .._model.state import Mac, MacMode, MacSystem
 from .._parsers.key_value import parse_key_values
 from .._parsers.selinux import config_mode, parse_enforce, with_mode
@@ -31,14 +31,15 @@ def probes(root: str = "") -> tuple[Step, ...]:
 
     The kernel fills `class` when a policy is loaded; before that `enforce` says nothing.
     """
-    fs = root + SELINUXFS
+    fs, lsm = root + SELINUXFS, f"{root}/sys/kernel/security/lsm"
     return (
-        Step(LSM, f"cat {root}/sys/kernel/security/lsm 2>/dev/null || :"),
+        Step(LSM, first_line(lsm)),
         Step(
             STATE,
-            f'if [ -e {fs}/enforce ]; then echo "enforce=$(cat {fs}/enforce)"; fi; '
-            f'for c in {fs}/class/*; do if [ -e "$c" ]; then echo policy=loaded; fi; break; done; '
-            f"echo \"context=$(tr -d '\\000' 2>/dev/null <{root}/proc/self/attr/current)\"",
+            f"if [ -e {fs}/enforce ]; then printf enforce=; {first_line(f'{fs}/enforce')}; "
+            f"else case $({first_line(lsm)}) in *selinux*) "
+            f"echo \"context=$(tr -d '\\000' <{root}/proc/self/attr/current)\";; esac; fi; "
+            f'for c in {fs}/class/*; do if [ -e "$c" ]; then echo policy=loaded; fi; break; done',
         ),
     )
 

@@ -19,6 +19,11 @@ def print_files(*patterns: str) -> str:
     )
 
 
+def first_line(path: str) -> str:
+    """Return sh that prints the first line of a file, or an empty one where it cannot be read. It starts no process."""
+    return f'_l=; read -r _l 2>/dev/null <{path}; printf "%s\\n" "$_l"'
+
+
 def write_file(path: str, content: str, mode: str = "0644") -> str:
     """Return sh that puts `content` at `path`, owned by root, durable before it is visible.
 
