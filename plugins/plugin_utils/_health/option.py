@@ -17,7 +17,7 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 
 
 def option(read: Reader, about: str, **default: Any) -> Any:
-    """Return a dataclass field for an option; without `default=` it is required."""
+    """Return a dataclass field for an option; without `default=` or `default_factory=` it is required."""
     return dataclasses.field(metadata={"read": read, "about": about}, **default)
 
 
@@ -31,7 +31,7 @@ def read_options(kind: type, given: Mapping[str, object]) -> tuple[dict[str, Any
     for field in option_fields(kind):
         value = given.get(field.name)
         if value is None:
-            if field.default is dataclasses.MISSING:
+            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
                 problems.append(f"`{field.name}` is required")
             continue
         try:

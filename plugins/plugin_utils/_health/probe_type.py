@@ -25,6 +25,8 @@ UNKNOWN = "unknown"
 
 # How much of a body or of a command's output is returned, in bytes.
 SHOWN_BYTES = 4096
+# How much of what a tool said a reason quotes, in lines and in characters.
+_QUOTED_LINES, _QUOTED = 2, 300
 # How long one probe may take on the host (s) when the user says nothing.
 PROBE_TIMEOUT = 10.0
 # The longest patience with a probe (s) that can be asked for.
@@ -109,8 +111,13 @@ def answered(result: Result, tool: str, seconds: float, good: tuple[int, ...] = 
         raise Unknown(f"there is no {tool} on the host")
     if result.rc in TIMED_OUT:
         raise Unknown(f"{tool} did not answer within {seconds:g} s")
-    said = tail(result.stderr, 2) or tail(result.stdout, 2) or "it printed nothing"
-    raise Unknown(f"{tool} exited with {result.rc}: {clean(said)}")
+    raise Unknown(f"{tool} exited with {result.rc}: {said(result.stderr, result.stdout) or 'it printed nothing'}")
+
+
+def said(*streams: str) -> str:
+    """Return the last lines of the first of `streams` that has any, as one short line."""
+    words = next((words for stream in streams if (words := tail(stream, _QUOTED_LINES))), "")
+    return "; ".join(clean(words).splitlines())[:_QUOTED]
 
 
 def clean(words: str) -> str:

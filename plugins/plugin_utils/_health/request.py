@@ -35,12 +35,15 @@ class State(str, enum.Enum):
     OBSERVED = "observed"
 
 
+_NAME = matching(r"[^\x00-\x1f\x7f]{1,100}", "a name of 1 to 100 characters in one line")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Probe:
     """One probe of the user's: what is common to all types, and its type with that one's options."""
 
     name: str = option(
-        matching(r"[^\x00-\x1f\x7f]{1,100}", "a name of 1 to 100 characters in one line"),
+        _NAME,
         "The name in messages and in RV(probes); no two probes share one.",
     )
     type: str = option(one_of(*BY_NAME), "The type of the probe.")
@@ -98,20 +101,24 @@ def read_probes(probes: object, where: str) -> tuple[Probe, ...]:
     found: list[Probe] = []
     problems: list[str] = []
     for index, given in enumerate(native(probes)):
-        label = f"probe {index + 1}"
         if not isinstance(given, dict):
-            problems.append(f"{label} must be a dictionary")
+            problems.append(f"probe {index + 1} must be a dictionary")
             continue
-        if isinstance(given.get("name"), str) and given["name"]:
-            label = f"probe {given['name']}"
         probe, wrong = _read_probe(given)
-        problems += [f"{label}: {problem}" for problem in wrong]
+        problems += [f"probe {_label(given.get('name'), index)}: {problem}" for problem in wrong]
         found += [probe] if probe else []
     names = Counter(probe.name for probe in found)
     problems += [f"{count} probes have the name {name}" for name, count in names.items() if count > 1]
     if problems:
         raise Refused(f"cannot use {where}: {'; '.join(problems)}")
     return tuple(found)
+
+
+def _label(name: Any, index: int) -> str:
+    try:
+        return str(_NAME(name))
+    except ValueError:
+        return str(index + 1)
 
 
 def _read_probe(given: dict[str, Any]) -> tuple[Probe | None, list[str]]:

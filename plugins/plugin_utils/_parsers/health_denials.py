@@ -15,6 +15,8 @@ from .._errors import CannotParse
 TIME_MARK = "@@flotilla-time"
 # Ends what one log said: LOG_MARK journal|dmesg|audit RC.
 LOG_MARK = "@@flotilla-log"
+# So many lines are read of one log, the newest.
+LINES = 10_000
 
 # How far (s) the boot time that the kernel reports may be off.
 _BOOT_SLACK = 1.0
@@ -52,11 +54,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Log:
-    """All that the host's logs say of denials since its boot. `sources` are the logs that could be read."""
+    """All that the host's logs say of denials since its boot. `sources` are the logs that could be read.
+
+    `cut`: one of them has more lines than are read.
+    """
 
     at: int
     sources: tuple[str, ...]
     events: tuple[Event, ...]
+    cut: bool
 
 
 def parse_denials(text: str) -> Log:
@@ -73,19 +79,24 @@ def parse_denials(text: str) -> Log:
     sources: list[str] = []
     events: dict[tuple[int, float, Denial], Event] = {}
     pending: list[Event] = []
+    lines, cut = 0, False
     for line in rest.split("\n"):
         if line.startswith(LOG_MARK):
             _mark, source, rc = line.split()
+            oldest = booted - _BOOT_SLACK if source == "audit" else 0.0
+            recent = [event for event in pending if event.time >= oldest]
             if rc == "0":
                 sources.append(source)
-                oldest = booted - _BOOT_SLACK if source == "audit" else 0.0
-                for event in pending:
-                    if event.time >= oldest:
-                        events.setdefault((event.serial, event.time, event.kind), event)
-            pending = []
-        elif event_of := parse_event(line):
+                for event in recent:
+                    events.setdefault((event.serial, event.time, event.kind), event)
+            # What is not read matters only if it may be of this boot.
+            cut = cut or (lines >= LINES and len(recent) == len(pending))
+            pending, lines = [], 0
+            continue
+        lines += 1
+        if event_of := parse_event(line):
             pending.append(event_of)
-    return Log(at, tuple(sources), tuple(sorted(events.values(), key=lambda event: (event.time, event.serial))))
+    return Log(at, tuple(sources), tuple(sorted(events.values(), key=lambda event: (event.time, event.serial))), cut)
 
 
 def parse_event(line: str) -> Event | None:

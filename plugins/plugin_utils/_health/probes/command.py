@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..._errors import tail
 from ..._model.host import Result
 from ..option import arguments, number, option, several, text, whole
 from ..probe_type import (
@@ -19,11 +18,9 @@ from ..probe_type import (
     ProbeType,
     limited,
     parsed,
+    said,
     shown,
 )
-
-# How much of a command's stderr a reason quotes, in lines and characters.
-_QUOTED_LINES, _QUOTED = 2, 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +59,12 @@ class Command(ProbeType):
     def demands(self, data: Data) -> Faults:
         if data["rc"] in self.rc:
             return {}
-        name = f"`{' '.join(self.argv) or self.cmd}`"
+        name = f"`{' '.join((' '.join(self.argv) or self.cmd).split())}`"
         if data["rc"] in TIMED_OUT:
             return {ANSWER: f"{name} did not end within {self.timeout:g} s"}
-        said = (tail(data["stderr"], _QUOTED_LINES) or tail(data["stdout"], _QUOTED_LINES))[:_QUOTED]
         expected = " or ".join(str(code) for code in self.rc)
-        return {ANSWER: f"{name} exited with {data['rc']}, expected {expected}{': ' if said else ''}{said}"}
+        cause = said(data["stderr"], data["stdout"])
+        return {ANSWER: f"{name} exited with {data['rc']}, expected {expected}{': ' if cause else ''}{cause}"}
 
     def value(self, data: Data) -> object:
         return data["rc"]

@@ -28,6 +28,8 @@ from ..probe_type import (
 # How much is fetched at most, in bytes, headers included: enough for the JSON of a health page.
 _FETCHED = 65536
 _MASK = "********"
+# A shorter value is no secret, and masking it ("on", "1") would spoil the body.
+_SECRET_LENGTH = 6
 # Headers that are no secrets, and whose values a good answer may well repeat.
 _PLAIN = frozenset({"host", "accept", "accept-encoding", "accept-language", "connection", "content-type", "user-agent"})
 # A name and password in a URL would show in messages, in the process list and in logs.
@@ -77,7 +79,7 @@ class Http(ProbeType):
         options = [f"--header={header}" for header in headers] + (["--no-check-certificate"] if insecure else [])
         wget = limited(
             self.timeout,
-            *("wget", "-q", "-S", "-O", "-", "--tries=1", "--max-redirect=0", "--content-on-error", "--no-proxy"),
+            *("wget", "-nv", "-S", "-O", "-", "--tries=1", "--max-redirect=0", "--content-on-error", "--no-proxy"),
             *(*options, "--", self.url),
         )
         short = [word for header in headers for word in ("--header", header)] + options[len(headers) :]
@@ -128,7 +130,7 @@ class Http(ProbeType):
                 continue
             token = value.partition(" ")[2]  # of "Bearer TOKEN", the token alone too
             for secret in (value, token):
-                words = words.replace(secret, _MASK) if secret else words
+                words = words.replace(secret, _MASK) if len(secret) >= _SECRET_LENGTH else words
         return words
 
 

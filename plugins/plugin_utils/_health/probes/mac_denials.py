@@ -6,22 +6,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from ..._errors import CannotParse
 from ..._model.host import Result
 from ..._model.shell import quote
-from ..._parsers.health_denials import LOG_MARK, TIME_MARK, Denial, parse_denials
+from ..._parsers.health_denials import LINES, LOG_MARK, TIME_MARK, Denial, parse_denials
 from ..option import one_of, option, whole
-from ..probe_type import NO_TOOL, PROBE_TIMEOUT, Data, Faults, ProbeType, Unknown, limited
+from ..probe_type import PROBE_TIMEOUT, Data, Faults, ProbeType, Unknown, limited
 
 # How many kinds of denials are returned and named.
 _KINDS = 100
-# What the lines of interest have in common; which of them are denials is the parser's matter.
-_PATTERN = 'apparmor="|avc:  denied'
+# The lines of interest; which of them are denials is the parser's matter.
+_PATTERN = 'apparmor="(DENIED|KILLED|ALLOWED)"|avc:  denied'
 
 
 @dataclass(frozen=True, kw_only=True)
 class MacDenials(ProbeType):
-    """Data: {at, count, permitted, kinds: [{system, subject, operation, object, count}…], kinds_left_out}.
+    """Data: {at, count, permitted, kinds: [{system, subject, operation, object, count}…], kinds_left_out, log_cut}.
 
     `at` is the host's time in epoch seconds. `permitted` counts what was only logged: a complaining profile, a
     permissive domain.
@@ -49,22 +48,23 @@ class MacDenials(ProbeType):
         mark = f"printf '\\n%s %s %s\\n' {quote(LOG_MARK)}"
         # With auditd the kernel's log has no denials; without it audit.log has none. The kernel's own buffer is short,
         # the journal may be off. So all are read, and each event is counted once.
+        pick = f"grep -a -E -e {quote(f'{_PATTERN}|^{LOG_MARK}')} | tail -n {LINES + 1}"
         return (
-            f'echo "{TIME_MARK} $(date +%s) $(sed -n "s/^btime //p" /proc/stat)"; {{\n'
-            f'if command -v journalctl >/dev/null 2>&1; then {journal}; {mark} journal "$?"; fi\n'
-            f'if command -v dmesg >/dev/null 2>&1; then {limited(PROBE_TIMEOUT, "dmesg")}; {mark} dmesg "$?"; fi\n'
-            f"if [ -r /var/log/audit/audit.log ]; then {audit}; {mark} audit 0; fi\n"
-            f"}} | grep -a -E -e {quote(f'{_PATTERN}|^{LOG_MARK}')} || exit {NO_TOOL}"
+            f'echo "{TIME_MARK} $(date +%s) $(sed -n "s/^btime //p" /proc/stat)"\n'
+            "if command -v journalctl >/dev/null 2>&1; then\n"
+            f'{{ {journal}; {mark} journal "$?"; }} | {pick}\nfi\n'
+            "if command -v dmesg >/dev/null 2>&1; then\n"
+            f'{{ {limited(PROBE_TIMEOUT, "dmesg")}; {mark} dmesg "$?"; }} | {pick}\nfi\n'
+            "if [ -r /var/log/audit/audit.log ]; then\n"
+            f"{{ {audit}; {mark} audit 0; }} | {pick}\nfi"
         )
 
     def read(self, result: Result) -> Data:
-        if result.rc == NO_TOOL:
-            raise Unknown("the host has no kernel log to look at: no journalctl, no dmesg, no audit.log")
-        if result.rc != 0:
-            raise CannotParse("the kernel's log", f"reading it ended with {result.rc}")
         log = parse_denials(result.stdout)
         if not log.sources:
-            raise Unknown("the kernel's log cannot be read, neither by journalctl nor by dmesg")
+            raise Unknown(
+                "the host's log cannot be read, neither by journalctl nor by dmesg, and there is no audit.log"
+            )
         events = [event for event in log.events if self.after is None or event.time > self.after]
         kinds: dict[Denial, int] = {}
         for event in events:
@@ -86,11 +86,13 @@ class MacDenials(ProbeType):
                 for kind in shown
             ],
             "kinds_left_out": len(kinds) - len(shown),
+            "log_cut": log.cut,
         }
 
     def expects(self, data: Data) -> Faults:
+        cut = {"log": f"the log has more than {LINES} lines of denials, the older ones are not read"}
         if data["count"] <= self.max:
-            return {}
+            return cut if data["log_cut"] else {}
         faults = {
             f"denial:{kind['system']} {kind['subject']} {kind['operation']} {kind['object']}": (
                 f"{kind['system']} denied {kind['subject']} {kind['operation']} of {kind['object']}"
@@ -100,7 +102,7 @@ class MacDenials(ProbeType):
         }
         if data["kinds_left_out"]:
             faults["denial"] = f"{data['kinds_left_out']} more kinds of denials"
-        return faults
+        return {**faults, **cut} if data["log_cut"] else faults
 
     def value(self, data: Data) -> object:
         return data["count"]

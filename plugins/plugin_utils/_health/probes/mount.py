@@ -7,12 +7,11 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..._errors import tail
 from ..._model.host import Result
 from ..._model.shell import quote
 from ..._parsers.health_mount import SPACE_MARK, parse_mount
 from ..option import boolean, number, option, text, whole
-from ..probe_type import ANSWER, NO_TOOL, PROBE_TIMEOUT, TIMED_OUT, Data, Faults, ProbeType, Unknown, clean, limited
+from ..probe_type import ANSWER, NO_TOOL, PROBE_TIMEOUT, TIMED_OUT, Data, Faults, ProbeType, Unknown, limited, said
 
 # A petabyte, in MiB.
 _LARGEST_MB = 2**30
@@ -52,7 +51,7 @@ class Mount(ProbeType):
             raise Unknown(f"the file system at {self.path} did not answer within {PROBE_TIMEOUT:g} s")
         data = parse_mount(result.stdout, self.path)
         if result.rc and data["mounted"]:
-            raise Unknown(f"df of {self.path} failed: {clean(tail(result.stderr, 1))}")
+            raise Unknown(f"df of {self.path} failed: {said(result.stderr)}")
         return data
 
     def demands(self, data: Data) -> Faults:

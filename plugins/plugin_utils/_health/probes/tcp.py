@@ -6,11 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..._errors import tail
 from ..._model.host import Result
 from ..._model.shell import quote
 from ..option import matching, number, option, whole
-from ..probe_type import ANSWER, NO_TOOL, PROBE_TIMEOUT_MAX, Data, Faults, ProbeType, Unknown, clean, limited
+from ..probe_type import ANSWER, NO_TOOL, PROBE_TIMEOUT_MAX, Data, Faults, ProbeType, Unknown, limited, said
 
 # Patience with a connection (s): it stands at once or is refused at once, unless a firewall swallows it.
 CONNECT_TIMEOUT = 5.0
@@ -65,7 +64,7 @@ fi"""
         return {
             "open": False,
             "tool": tool,
-            "error": clean(tail(result.stderr, 1)) or f"no answer in {self.timeout:g} s",
+            "error": said(result.stderr) or f"no answer in {self.timeout:g} s",
         }
 
     def expects(self, data: Data) -> Faults:
