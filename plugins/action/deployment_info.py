@@ -9,15 +9,19 @@ from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import HostAction
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.native import native
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.observe import observe, observe_offer
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.observe import (
+    LATEST,
+    observe,
+    observe_offer,
+)
 
 
 class ActionModule(HostAction):
-    SPEC = {"offer": {"type": "bool", "default": False}}
+    SPEC = {"offer": {"type": "bool", "default": False}, "version": {"type": "str", "default": LATEST}}
 
     def perform(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         host = self.host(task_vars)
         if not options["offer"]:
             return {"changed": False, "host_state": native(observe(host).state)}
-        observed, offer = observe_offer(host)
+        observed, offer = observe_offer(host, options["version"])
         return {"changed": False, "host_state": native(observed.state), "offer": native(offer)}

@@ -17,6 +17,12 @@ options:
       - Ask the channel as well what it offers now, in the same round trip. The host uses the network for that.
     type: bool
     default: false
+  version:
+    description:
+      - V(latest), or the version that the channel must be offering; with another offer the task fails.
+      - Looked at with O(offer=true) only.
+    type: str
+    default: latest
 notes:
   - Needs no Python on the host, only a POSIX C(sh) and root (directly or by any become method).
   - Works on the controller through the connection of the host; check mode and diff mode are supported.

@@ -7,11 +7,20 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ._errors import FlotillaError
+from ._errors import FlotillaError, Refused
 from ._host import ConnectionHost
 from ._model.native import native
+
+
+def validated(spec: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with the types and defaults of an argument spec. Raises Refused with what is wrong."""
+    checked = ArgumentSpecValidator(dict(spec)).validate(dict(values))
+    if checked.error_messages:
+        raise Refused("; ".join(checked.error_messages))
+    return native(checked.validated_parameters)  # type: ignore[no-any-return]
 
 
 class SystemClock:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from .._model.host import Results, Step
+from .._model.host import Result, Results, Step
 from .._model.state import Channel, Deployment, HostState, Verification
 
 
@@ -74,7 +74,7 @@ class Driver(Protocol):
         """A step that asks the channel what it offers. It may use the network; it changes nothing."""
         ...
 
-    def offer(self, result: Results, state: HostState) -> Candidate:
+    def offer(self, result: Result, state: HostState) -> Candidate:
         """Read what `offer_probe` brought. Raises FlotillaError("cannot ...") when the channel gives no answer."""
         ...
 
@@ -114,6 +114,10 @@ class CanSwitchChannel(Protocol):
 
     def switch_channel(self, state: HostState, wish: ChannelWish) -> tuple[Step, ...]:
         """Steps that make the host follow `wish`; each is required, each is safe to repeat."""
+        ...
+
+    def trusted_keys(self, results: Results, channel: Channel) -> str | None:
+        """Return the SHA-256 of the key file that we gave the channel, None where there is none. From `probes`."""
         ...
 
 

@@ -62,6 +62,7 @@ class OSTree:
             # --json since 2025.3; before it, an unknown option is refused at once.
             Step("ostree.status", here + "ostree admin status --json 2>/dev/null || ostree admin status"),
             Step("ostree.remotes", here + print_files(f"{REMOTES_DIR}/*.conf", "/ostree/repo/config")),
+            Step("ostree.keys", f"! ls {REMOTES_DIR}/*.asc >/dev/null 2>&1 || sha256sum {REMOTES_DIR}/*.asc"),
             Step("ostree.entries", here + print_files("/boot/loader/entries/*.conf")),
             # The entry of a staged deployment is written at shutdown; until then its arguments stand in here only.
             Step(
@@ -165,6 +166,12 @@ class OSTree:
                 revision,
                 f"# {refspec}",
             ]
+        )
+
+    def trusted_keys(self, results: Results, channel: Channel) -> str | None:
+        path = f"{REMOTES_DIR}/{channel.remote}.asc"
+        return next(
+            (line.split()[0] for line in results["ostree.keys"].stdout.splitlines() if line.endswith(path)), None
         )
 
     def switch_channel(self, state: HostState, wish: ChannelWish) -> tuple[Step, ...]:

@@ -26,6 +26,9 @@ _BASE = (
     GUARD_PROBE,
     BUSY_PROBE,
 )
+# The version that a channel offers now, whatever it is.
+LATEST = "latest"
+
 UPDATER = "updater"
 # Where native_updater keeps what it must hand back (`_upgrade/updater.py`).
 UPDATER_RECORD = "/var/lib/flotilla/native_updater/state"
@@ -95,16 +98,23 @@ def read_state(results: Results, drivers: Sequence[Driver] = DRIVERS) -> Observe
     return Observed(state, driver, results, view.next_kernel_arguments if view else None)
 
 
-def observe_offer(host: Host, drivers: Sequence[Driver] = DRIVERS) -> tuple[Observed, Candidate]:
+def observe_offer(host: Host, version: str = LATEST, drivers: Sequence[Driver] = DRIVERS) -> tuple[Observed, Candidate]:
     """Observe `host` and ask its channel what it offers now, in one round trip.
 
-    Raises Refused (no driver, no channel), FlotillaError (the channel does not answer).
+    Raises Refused (no driver, no channel, another version than the wanted one), FlotillaError (no answer).
     """
     # Which driver is the host's is known only afterwards; on all other hosts its question exits at once.
     questions = [replace(driver.offer_probe(), name=f"offer.{driver.name}") for driver in drivers]
     observed = observe(host, questions, drivers)
     driver = observed.driven("ask for updates")
-    return observed, driver.offer(observed.results[f"offer.{driver.name}"], observed.state)
+    offer = driver.offer(observed.results[f"offer.{driver.name}"], observed.state)
+    if version not in (LATEST, offer.version):
+        channel = observed.state.channel
+        raise Refused(
+            f"cannot get version {version} on {host.name}: channel {channel.name if channel else None} offers "
+            f"{offer.version} ({offer.digest[:12]}); set another channel, or name a digest"
+        )
+    return observed, offer
 
 
 def _updater_probe(drivers: Sequence[Driver]) -> Step:

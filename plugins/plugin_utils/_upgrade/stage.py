@@ -11,9 +11,7 @@ from .._jobs import Job, run_job
 from .._model.host import Clock, Host
 from .._model.outcome import Outcome
 from .._model.state import Deployment, HostState, Position, named
-from .observe import Observed, observe, observe_offer
-
-LATEST = "latest"
+from .observe import LATEST, Observed, observe, observe_offer
 
 
 @dataclass(frozen=True)
@@ -92,13 +90,7 @@ def _target(host: Host, wish: StageWish) -> tuple[Observed, Deployment]:
         known = next((one for one in observed.state.deployments if one.digest == wish.digest), None)
         version = known.version if known else (wish.version if wish.version != LATEST else None)
         return observed, _deployment(observed.state, wish.digest, version)
-    observed, offer = observe_offer(host)
-    if wish.version not in (LATEST, offer.version):
-        channel = observed.state.channel
-        raise Refused(
-            f"cannot stage version {wish.version} on {host.name}: channel {channel.name if channel else None} offers "
-            f"{offer.version} ({offer.digest[:12]}); give its digest, or another channel"
-        )
+    observed, offer = observe_offer(host, wish.version)
     return observed, _deployment(observed.state, offer.digest, offer.version)
 
 

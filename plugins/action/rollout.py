@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the flotilla maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""rollout: plan or resume a rollout, take note of its staging, end it, release a digest from quarantine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.task import RolloutTask
+
+
+class ActionModule(ControllerAction):
+    # It looks at all hosts of the play at once.
+    BYPASS_HOST_LOOP = True
+
+    SPEC = {
+        "state": {"type": "str", "choices": ["planned", "staged", "ended", "released"], "required": True},
+        "name": {"type": "str", "default": "upgrade"},
+        "ledger": {"type": "str", "required": True},
+        "results": {"type": "str"},
+        "waves": {"type": "list", "elements": "raw", "default": [1, "100%"]},
+        "max_unavailable": {"type": "raw", "default": 1},
+        "max_failures": {"type": "raw", "default": 0},
+        "digest": {"type": "str"},
+    }
+    REQUIRED_IF = (
+        ("state", "planned", ("results",)),
+        ("state", "staged", ("results",)),
+        ("state", "released", ("digest",)),
+    )
+
+    def perform(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        return RolloutTask(options, task_vars, self.check_mode).run(diff=self.diff_mode)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gate: may this host be touched now? A pure function of the record. An error, a doubt, a gap: no."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._model.phase import BAD, IN_FLIGHT, Phase
+from .ledger import OPEN, HostRecord, RolloutRecord
+
+
+class Answer(str, enum.Enum):
+    """What the gate says."""
+
+    GO = "go"
+    WAIT = "wait"
+    STOP = "stop"
+    DONE = "done"  # the host is confirmed already
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer, why, and whether anything is known to be under way that a wait could be for."""
+
+    answer: Answer
+    why: str
+    moving: bool = False
+
+
+# The phases in which a host may be away from its work at this moment, or is not known to be there.
+_DOWN = IN_FLIGHT | {Phase.FAILED, Phase.UNREACHABLE}
+
+
+def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool]) -> Verdict:
+    """Answer for `host`. `now`: the database's clock, epoch seconds. `gone`: is that controller known to be dead?"""
+    me = next((one for one in rollout.hosts if one.host == host), None)
+    if me is None:
+        return Verdict(Answer.STOP, f"{host} is not in the plan of rollout {rollout.name}")
+    if rollout.state != OPEN:
+        return Verdict(Answer.STOP, f"rollout {rollout.name} is {rollout.state}: {rollout.why or 'no reason recorded'}")
+    if me.phase is Phase.CONFIRMED:
+        return Verdict(Answer.DONE, f"{host} is confirmed already")
+    max_unavailable, max_failures = int(rollout.plan["max_unavailable"]), int(rollout.plan["max_failures"])
+    others = [one for one in rollout.hosts if one.host != host]
+    lost = [one for one in others if one.phase in IN_FLIGHT and _lost(one, now, gone)]
+    bad = [one for one in others if one.phase in BAD] + lost
+    if len(bad) > max_failures:
+        shown = "; ".join(f"{one.host} {'lost' if one in lost else one.phase.value}: {one.why}" for one in bad[:5])
+        return Verdict(Answer.STOP, f"max_failures is {max_failures}, and {len(bad)} failed: {shown}")
+    flying = [one for one in others if one.phase in IN_FLIGHT and one not in lost]
+    if me.phase in IN_FLIGHT:
+        if not _lost(me, now, gone):
+            return Verdict(Answer.WAIT, f"{host} is in the hands of {me.controller}", moving=True)
+        return Verdict(Answer.GO, f"{host} is {me.phase.value} since its controller died; going on with it")
+    if me.phase is not Phase.STAGED:
+        return Verdict(Answer.STOP, f"{host} is {me.phase.value}, not staged: {me.why or 'no reason recorded'}")
+    before = [one for one in others if one.wave < me.wave and one.phase is not Phase.CONFIRMED and one not in bad]
+    if before:
+        shown = ", ".join(f"{one.host} ({one.phase.value})" for one in before[:5])
+        return Verdict(Answer.WAIT, f"wave {me.wave} waits for wave {before[0].wave}: {shown}", moving=bool(flying))
+    down = [one for one in others if one.phase in _DOWN]
+    if len(down) >= max_unavailable:
+        shown = ", ".join(f"{one.host} ({one.phase.value})" for one in down[:5])
+        why = f"max_unavailable is {max_unavailable}: {shown}"
+        if not flying:
+            return Verdict(Answer.STOP, f"{why}, and nothing is under way that could change that")
+        return Verdict(Answer.WAIT, why, moving=True)
+    return Verdict(Answer.GO, f"wave {me.wave} is open, {len(down)} of {max_unavailable} are away")
+
+
+def _lost(one: HostRecord, now: int, gone: Callable[[str], bool]) -> bool:
+    """In flight, and nobody has it in hand any more."""
+    return one.lease_until is None or one.lease_until < now or one.controller is None or gone(one.controller)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user asks of a rollout, looked at before any host is touched. The first fault is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .._errors import Refused
+from .._health.request import validate_durations, validate_probes
+from .policy import Policy
+
+# Durations in seconds, and the least that each may be.
+_DURATIONS = {
+    "upgrade_confirm_within": 1,
+    "upgrade_boot_timeout": 0,
+    "upgrade_stage_timeout": 1,
+    "upgrade_health_timeout": 0,
+    "upgrade_soak": 0,
+}
+
+
+def check_upgrade(values: Mapping[str, Any], total: int) -> None:
+    """Check the variables of role `upgrade`, the same for every host, against a fleet of `total`. Raises Refused."""
+    policy = Policy.parse({name: values[f"upgrade_{name}"] for name in ("waves", "max_unavailable", "max_failures")})
+    policy.check_reachable(total)
+    for name, least in _DURATIONS.items():
+        value = int(values[name])
+        if value < least:
+            raise Refused(f"cannot use {name}: {value} s is less than {least} s")
+    boot_timeout, confirm_within = int(values["upgrade_boot_timeout"]), int(values["upgrade_confirm_within"])
+    if boot_timeout and boot_timeout <= confirm_within:
+        raise Refused(
+            f"cannot use upgrade_boot_timeout: {boot_timeout} s must be longer than upgrade_confirm_within "
+            f"({confirm_within} s), else nobody would see the guard bring a host back; 0 means that plus 600 s"
+        )
+    trial = int(values["upgrade_soak"]) + int(values["upgrade_health_timeout"])
+    if trial >= confirm_within:
+        raise Refused(
+            f"cannot use upgrade_confirm_within: {confirm_within} s is not longer than upgrade_health_timeout plus "
+            f"upgrade_soak ({trial} s), so that the guard would bring healthy hosts back"
+        )
+    validate_durations(values["upgrade_soak"], values["upgrade_health_timeout"], 5, "the health check of an upgrade")
+    validate_probes(values["upgrade_probes"], "upgrade_probes")
+    for name in ("upgrade_drain_tasks", "upgrade_undrain_tasks"):
+        if values.get(name) and not Path(str(values[name])).is_file():
+            raise Refused(f"cannot use {name}: there is no file {values[name]} on the controller")
+
+
+def check_configure(values: Mapping[str, Any]) -> None:
+    """Check the variables of role `configure` of one host. Raises Refused."""
+    keys = values.get("configure_channel_keys_file")
+    if keys and not Path(str(keys)).is_file():
+        raise Refused(f"cannot use configure_channel_keys_file: there is no file {keys} on the controller")
+    source = values.get("configure_channel_source")
+    if source and not str(source).startswith(("http://", "https://", "file://", "mirrorlist=")):
+        raise Refused(f"cannot use configure_channel_source: {source} is not a URL")
+
+
+def check_same(name: str, values: Sequence[tuple[str, Any]]) -> Any:
+    """Return the value of a variable that must be one for all hosts; `values`: (host, value). Raises Refused."""
+    first_host, first = values[0]
+    for host, value in values[1:]:
+        if value != first:
+            raise Refused(f"cannot plan a rollout: {name} is {first!r} on {first_host} and {value!r} on {host}")
+    return first

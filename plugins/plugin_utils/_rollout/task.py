@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The states of the module `rollout`: what Ansible knows of the play in, what the task returns out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._errors import FlotillaError
+from .._model.native import native
+from .._model.outcome import Outcome
+from .._model.phase import Phase
+from .conduct import Conductor, Planned
+from .controller import is_gone, this_controller
+from .ledger import DONE, Ledger
+from .observed import seen
+from .policy import Policy
+from .report import report, sentences, table
+
+# A pattern that matches no host. An empty list would match all of them.
+NOBODY = "all:!all"
+
+
+class RolloutTask:
+    """One task of the module, for all hosts of the play."""
+
+    def __init__(self, options: Mapping[str, Any], task_vars: Mapping[str, Any], check: bool) -> None:
+        self._options = options
+        self._vars = task_vars
+        self._check = check
+
+    def run(self, diff: bool) -> dict[str, Any]:
+        """Carry out `state`; return what the task returns. Raises FlotillaError."""
+        state = self._options["state"]
+        if self._check and state != "planned":
+            return {"changed": False, "msg": f"check mode: nothing was {state}"}
+        ledger = Ledger(self._options["ledger"])
+        conductor = Conductor(ledger, self._options["name"], this_controller(), is_gone)
+        if state == "planned":
+            return self._planned(conductor, diff)
+        if state == "staged":
+            missing = conductor.staged({host: self._result(host) for host in self._hosts()})
+            return {"changed": False, "msg": "staged" + "".join(f"; {h} is not: {why}" for h, why in missing.items())}
+        if state == "ended":
+            return _ended(conductor)
+        return _released(ledger, self._options["digest"])
+
+    def _hosts(self) -> list[str]:
+        return [str(host) for host in self._vars["ansible_play_hosts_all"]]
+
+    def _result(self, host: str) -> Mapping[str, Any] | None:
+        found = self._vars["hostvars"][host].get(self._options["results"])
+        return native(found) if isinstance(found, Mapping) else None
+
+    def _planned(self, conductor: Conductor, diff: bool) -> dict[str, Any]:
+        policy = Policy.parse(self._options)
+        fleet = [seen(host, self._result(host)) for host in self._hosts()]
+        planned = conductor.plan(fleet, policy, self._check)
+        order = [] if self._check else list(planned.order)
+        fact = {
+            "hosts": order or NOBODY,
+            "targets": {one["host"]: one["target"]["digest"] for wave in planned.document["waves"] for one in wave},
+        }
+        outcome = Outcome(
+            # The plan is the change that is going to be made: hosts that are not at their target.
+            changed=bool(planned.order),
+            why=_planned_sentence(planned),
+            returns={
+                "plan": planned.document,
+                "resumed": planned.resumed,
+                "order": list(planned.order),
+                "ansible_facts": {"flotilla_rollout": fact},
+            },
+            before={one.host: str(one.booted) for one in fleet if one.booted},
+            after={
+                **{one.host: str(one.booted) for one in fleet if one.booted},
+                **{
+                    one["host"]: f"{one['target']['name']} ({one['target']['digest'][:12]}), wave {number}"
+                    for number, wave in enumerate(planned.document["waves"], 1)
+                    for one in wave
+                    if one["host"] in planned.order
+                },
+            },
+        )
+        return outcome.result(diff)
+
+
+def _planned_sentence(planned: Planned) -> str:
+    if not planned.order:
+        return "nothing to do: " + (
+            "; ".join(f"{h}: {why}" for h, why in planned.document["left_out"].items()) or "no hosts"
+        )
+    waves = [[one["host"] for one in wave if one["host"] in planned.order] for wave in planned.document["waves"]]
+    shown = "; ".join(f"wave {number}: {', '.join(wave)}" for number, wave in enumerate(waves, 1) if wave)
+    return f"{'resumed' if planned.resumed else 'planned'} {len(planned.order)} hosts: {shown}"
+
+
+def _ended(conductor: Conductor) -> dict[str, Any]:
+    record = conductor.end()
+    if record is None:
+        return {"changed": False, "msg": ["no rollout so far: every host is where it shall be"], "report": None}
+    document = report(record, conductor.ledger.transitions(record.id))
+    lines = table(document)
+    unconfirmed = [one for one in record.hosts if one.phase is not Phase.CONFIRMED]
+    if record.state != DONE and unconfirmed:
+        raise FlotillaError(sentences(record), report=document, table=lines)
+    return {"changed": False, "msg": lines, "report": document}
+
+
+def _released(ledger: Ledger, digest: str) -> dict[str, Any]:
+    with ledger.write() as writer:
+        known = [one for one in writer.quarantine() if one == digest or (len(digest) >= 12 and one.startswith(digest))]
+        for one in known:
+            writer.release(one, this_controller())
+    if not known:
+        return {"changed": False, "msg": f"{digest} is not in quarantine"}
+    return {"changed": True, "msg": f"released {', '.join(known)}"}

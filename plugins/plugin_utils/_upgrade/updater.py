@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hold the OS's own update agent, and hand it back exactly as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .._drivers._protocol import HasNativeUpdater
+from .._errors import FlotillaError, Refused
+from .._model.host import Host, Step
+from .._model.outcome import Outcome
+from .._model.shell import quote, write_file
+from .._model.state import HostState, NativeUpdater, UpdaterState
+from .._parsers.key_value import parse_key_values
+from .._parsers.systemd_units import Unit, Units, parse_units, read_units, unit_probe
+from .observe import UPDATER_RECORD, Observed, observe
+
+_ASKED = "updater.asked"
+
+
+def set_updater(host: Host, wanted: UpdaterState, units: Sequence[str] | None, check: bool) -> Outcome:
+    """Bring the agent to `wanted` (HELD, ACTIVE for released, DISABLED).
+
+    `units`: the agent's systemd units; None: those that the driver knows. Raises Refused (no systemd, an update is
+    running), FlotillaError when the agent could still act afterwards.
+    """
+    before, names = _observe(host, units)
+    seen = parse_units(before.results[_ASKED], names)
+    now = read_units(before.results[_ASKED], names)
+    if not seen.units:
+        if units:
+            raise Refused(f"cannot find the native updater on {host.name}: none of {', '.join(units)} exists")
+        return _outcome(before.state, now, now, f"{host.name} has no native updater that is known", changed=False)
+    if now.state is wanted and not (wanted is UpdaterState.ACTIVE and seen.record is not None):
+        return _outcome(before.state, now, now, f"{now.name} is {now.state.value} already", changed=False)
+    if wanted is UpdaterState.ACTIVE and seen.record is None:
+        return _outcome(before.state, now, now, f"{now.name} is not held by us: nothing to hand back", changed=False)
+    busy = [unit.name for unit in seen.units if unit.name.endswith(".service") and unit.active == "activating"]
+    if busy and wanted is not UpdaterState.ACTIVE:
+        raise Refused(f"cannot hold {now.name} on {host.name}: {busy[0]} is updating the host at this moment")
+    if check:
+        predicted = NativeUpdater(now.name, _released(seen) if wanted is UpdaterState.ACTIVE else wanted)
+        return _outcome(
+            before.state, now, predicted, f"would bring {now.name} to {predicted.state.value}", changed=True
+        )
+    after, _names = _observe(host, units, _steps(seen, wanted))
+    then = read_units(after.results[_ASKED], names)
+    _prove(host, seen, wanted, then, parse_units(after.results[_ASKED], names))
+    return _outcome(after.state, now, then, f"{then.name} is {then.state.value} now", changed=then != now)
+
+
+def _observe(host: Host, units: Sequence[str] | None, steps: Sequence[Step] = ()) -> tuple[Observed, list[str]]:
+    from .._drivers.registry import DRIVERS
+
+    known = [unit for driver in DRIVERS if isinstance(driver, HasNativeUpdater) for unit in driver.updater_units]
+    asked = list(units or known)
+    observed = observe(host, [*steps, unit_probe(_ASKED, asked, UPDATER_RECORD)])
+    if not units:
+        driver = observed.driver
+        asked = list(driver.updater_units) if isinstance(driver, HasNativeUpdater) else []
+    return observed, asked
+
+
+def _steps(seen: Units, wanted: UpdaterState) -> list[Step]:
+    # Timers first: none of them starts a service that has been dealt with already.
+    ordered = sorted(seen.units, key=lambda unit: not unit.name.endswith(".timer"))
+    if wanted is UpdaterState.HELD:
+        record = "".join(f"{unit.name}={unit.file} {unit.active}\n" for unit in ordered)
+        # Recorded before anything is done, and never over an earlier record, which says what it was before.
+        keep = f"[ -f {quote(UPDATER_RECORD)} ] || {{ {write_file(UPDATER_RECORD, record)}; }}"
+        # A unit file of the administrator's own, in /etc, cannot be masked: it is disabled instead.
+        hold = " && ".join(
+            f"{{ systemctl mask --now {quote(unit.name)} 2>/dev/null || systemctl disable --now {quote(unit.name)}; }}"
+            for unit in ordered
+        )
+        return [Step("hold.record", keep, required=True), Step("hold.units", hold, required=True)]
+    if wanted is UpdaterState.DISABLED:
+        names = " ".join(quote(unit.name) for unit in ordered)
+        disable = f"systemctl unmask {names} && systemctl disable --now {names} && rm -f {quote(UPDATER_RECORD)}"
+        return [Step("disable.units", disable, required=True)]
+    return [Step("release.units", f"{_give_back(seen)} && rm -f {quote(UPDATER_RECORD)}", required=True)]
+
+
+def _give_back(seen: Units) -> str:
+    record = parse_key_values(seen.record or "")
+    actions = []
+    for unit in sorted(seen.units, key=lambda unit: unit.name.endswith(".timer")):
+        file, _space, active = record.get(unit.name, "").partition(" ")
+        if file != "masked":
+            actions.append(f"systemctl unmask {quote(unit.name)}")
+        if file == "enabled":
+            actions.append(f"systemctl enable {quote(unit.name)}")
+        # A oneshot service that ran at that moment is not started again; its timer does that.
+        if active == "active":
+            actions.append(f"systemctl start {quote(unit.name)}")
+    return " && ".join(actions) or ":"
+
+
+def _released(seen: Units) -> UpdaterState:
+    record = parse_key_values(seen.record or "")
+    was = [Unit(name, "loaded", *reversed((*value.split(" ", 1), "")[:2])) for name, value in record.items()]
+    return UpdaterState.ACTIVE if any(unit.may_act for unit in was) else UpdaterState.DISABLED
+
+
+def _prove(host: Host, before: Units, wanted: UpdaterState, then: NativeUpdater, after: Units) -> None:
+    expected = _released(before) if wanted is UpdaterState.ACTIVE else wanted
+    if then.state is not expected:
+        shown = ", ".join(f"{unit.name} is {unit.load}, {unit.file}, {unit.active}" for unit in after.units)
+        raise FlotillaError(
+            f"cannot bring {then.name} on {host.name} to {expected.value}: it is {then.state.value}: {shown}"
+        )
+
+
+def _outcome(state: HostState, before: NativeUpdater, after: NativeUpdater, why: str, changed: bool) -> Outcome:
+    return Outcome(
+        changed,
+        why,
+        replace(state, native_updater=after),
+        returns={"native_updater": after},
+        before={"native_updater": before},
+        after={"native_updater": after},
+    )
