@@ -37,7 +37,7 @@ class ActionModule(ControllerAction):
         return {"changed": False, "msg": turn.pop("why"), **turn}
 
     def _refuse_lockstep(self) -> None:
-        """A host that waits here keeps a worker: where hosts go in lockstep, or share workers, that can stop them all."""
+        """A host that waits here keeps a worker: where hosts go in lockstep, or share workers, that stops them all."""
         strategy = str(self._task.get_play().strategy).rpartition(".")[2]
         if strategy != "host_pinned":
             raise Refused(

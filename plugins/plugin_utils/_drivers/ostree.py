@@ -45,9 +45,9 @@ class OSTree:
     """The `ostree` driver."""
 
     name = "ostree"
-    capabilities = ("guard", "stage")
+    capabilities: tuple[str, ...] = ("guard", "stage")
     # Endless OS, Torizon, and the timer that the embedded lab ships.
-    updater_units = (
+    updater_units: tuple[str, ...] = (
         "eos-autoupdater.timer",
         "eos-autoupdater.service",
         "aktualizr-torizon.service",

@@ -39,7 +39,8 @@ class Quarantined:
     def sentence(self) -> str:
         return (
             f"{Version(self.digest, self.version)} is in quarantine since {self.at} because of {self.host}: "
-            f"{self.reason}; release it with: ansible-playbook flotilla.container_os.release_quarantine -e digest={self.digest}"
+            f"{self.reason}; release it with: "
+            f"ansible-playbook flotilla.container_os.release_quarantine -e digest={self.digest}"
         )
 
 

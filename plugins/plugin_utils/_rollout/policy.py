@@ -87,5 +87,6 @@ class Policy:
             shown = ", ".join(map(str, self.waves))
             raise Refused(
                 f"cannot plan waves [{shown}] for {total} hosts: "
-                f"after waves of {' + '.join(map(str, sizes))} = {total} no host is left for wave {len(sizes) + 1} ({unreached[0]})"
+                f"after waves of {' + '.join(map(str, sizes))} = {total} no host is left for wave {len(sizes) + 1} "
+                f"({unreached[0]})"
             )
