@@ -223,8 +223,8 @@ class Writer:
             _rollouts.update().where(_rollouts.c.id == rollout_id).values(state=state, why=why, ended_at=ended)
         )
 
-    def move(self, rollout: RolloutRecord, host: str, phase: Phase, why: str, controller: str, **values: Any) -> None:
-        """Record that `host` goes to `phase`. Raises FlotillaError for a way that the table does not have."""
+    def move(self, rollout: RolloutRecord, host: str, phase: Phase, why: str, by: str, **values: Any) -> None:
+        """Record that `host` goes to `phase`, said controller `by`. Raises FlotillaError for a way that the table does not have."""
         record = next(one for one in rollout.hosts if one.host == host)
         if not may_go(record.phase, phase):
             raise FlotillaError(f"internal error: {host} cannot go from {record.phase.value} to {phase.value}")
@@ -241,7 +241,7 @@ class Writer:
                 phase_before=record.phase.value,
                 phase=phase.value,
                 why=why,
-                controller=controller,
+                controller=by,
             )
         )
 

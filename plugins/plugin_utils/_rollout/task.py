@@ -59,6 +59,7 @@ class RolloutTask:
         order = [] if self._check else list(planned.order)
         fact = {
             "hosts": order or NOBODY,
+            "order": list(planned.order),
             "targets": {one["host"]: one["target"]["digest"] for wave in planned.document["waves"] for one in wave},
         }
         outcome = Outcome(
