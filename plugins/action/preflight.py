@@ -12,6 +12,9 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._preflight i
 
 
 class ActionModule(ControllerAction):
+    # It looks at all hosts at once.
+    BYPASS_HOST_LOOP = True
+
     SPEC = {
         "hosts": {"type": "list", "elements": "str", "required": True},
         "roles": {"type": "list", "elements": "str", "choices": list(ROLES), "required": True},

@@ -19,6 +19,7 @@ class ActionModule(ControllerAction):
         "state": {"type": "str", "choices": ["planned", "staged", "ended", "released"], "required": True},
         "name": {"type": "str", "default": "upgrade"},
         "ledger": {"type": "str", "required": True},
+        "hosts": {"type": "list", "elements": "str"},
         "results": {"type": "str"},
         "waves": {"type": "list", "elements": "raw", "default": [1, "100%"]},
         "max_unavailable": {"type": "raw", "default": 1},

@@ -46,7 +46,7 @@ class RolloutTask:
         return _released(ledger, self._options["digest"])
 
     def _hosts(self) -> list[str]:
-        return [str(host) for host in self._vars["ansible_play_hosts_all"]]
+        return [str(host) for host in self._options["hosts"] or self._vars["ansible_play_hosts_all"]]
 
     def _result(self, host: str) -> Mapping[str, Any] | None:
         found = self._vars["hostvars"][host].get(self._options["results"])
@@ -58,6 +58,8 @@ class RolloutTask:
         planned = conductor.plan(fleet, policy, self._check)
         order = [] if self._check else list(planned.order)
         fact = {
+            "name": self._options["name"],
+            "ledger": self._options["ledger"],
             "hosts": order or NOBODY,
             "order": list(planned.order),
             "targets": {one["host"]: one["target"]["digest"] for wave in planned.document["waves"] for one in wave},
@@ -99,7 +101,7 @@ def _planned_sentence(planned: Planned) -> str:
 def _ended(conductor: Conductor) -> dict[str, Any]:
     record = conductor.end()
     if record is None:
-        return {"changed": False, "msg": ["no rollout so far: every host is where it shall be"], "report": None}
+        return {"changed": False, "msg": ["no rollout so far: nothing was to be done"], "report": None}
     document = report(record, conductor.ledger.transitions(record.id))
     lines = table(document)
     unconfirmed = [one for one in record.hosts if one.phase is not Phase.CONFIRMED]
