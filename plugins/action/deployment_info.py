@@ -17,10 +17,15 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.obs
 
 
 class ActionModule(HostAction):
-    SPEC = {"offer": {"type": "bool", "default": False}, "version": {"type": "str", "default": LATEST}}
+    SPEC = {
+        "offer": {"type": "bool", "default": False},
+        "version": {"type": "str", "default": LATEST},
+        "wait": {"type": "int", "default": 0},
+    }
 
     def perform(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         host = self.host(task_vars)
+        reach(host, self.clock, options["wait"])
         if not options["offer"]:
             return {"changed": False, "host_state": native(observe(host).state)}
         observed, offer = observe_offer(host, options["version"])

@@ -23,6 +23,12 @@ options:
       - Looked at with O(offer=true) only.
     type: str
     default: latest
+  wait:
+    description:
+      - How long to wait for a host that does not answer, in seconds, before it counts as unreachable. A run that was cut
+        off may have left it in the middle of a reboot.
+    type: int
+    default: 0
 notes:
   - Needs no Python on the host, only a POSIX C(sh) and root (directly or by any become method).
   - Works on the controller through the connection of the host; check mode and diff mode are supported.

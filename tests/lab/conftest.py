@@ -49,6 +49,7 @@ class Fleet:
             "upgrade_ledger": f"sqlite:///{LAB}/ledger.sqlite",
             "upgrade_health_timeout": 40,
             "upgrade_confirm_within": 240,
+            "upgrade_reach_timeout": 90,
         }
         self._environment = {
             **os.environ,
@@ -99,7 +100,12 @@ class Fleet:
         arguments = ["ansible-playbook", "tests/lab/observe.yml", "-e"]
         variables = {**self._variables, "states_file": str(path), "target": ",".join(hosts or HOSTS)}
         done = subprocess.run(
-            [*arguments, json.dumps(variables)], cwd=ROOT, env=self._environment, capture_output=True, text=True, check=False
+            [*arguments, json.dumps(variables)],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert path.exists(), done.stdout + done.stderr
         return dict(json.loads(path.read_text()))

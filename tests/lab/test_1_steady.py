@@ -45,7 +45,11 @@ def test_check_and_diff_show_the_plan_and_touch_nothing(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     ("version", "reason"),
-    [("unsigned", "it is not signed"), ("tampered", "tampered with"), ("other-key", "a key that the remote does not trust")],
+    [
+        ("unsigned", "it is not signed"),
+        ("tampered", "tampered with"),
+        ("other-key", "a key that the remote does not trust"),
+    ],
 )
 def test_bad_signature_is_refused_at_staging(fleet: Fleet, version: str, reason: str) -> None:
     before = fleet.states()
@@ -77,7 +81,9 @@ def test_bad_signature_is_refused_at_staging(fleet: Fleet, version: str, reason:
         ({"target": "nosuchgroup"}, "nosuchgroup"),
     ],
 )
-def test_bad_input_is_refused_before_any_host_is_touched(fleet: Fleet, variables: dict[str, object], reason: str) -> None:
+def test_bad_input_is_refused_before_any_host_is_touched(
+    fleet: Fleet, variables: dict[str, object], reason: str
+) -> None:
     run = fleet.play("site", **variables)
     assert run.rc != 0, run.output
     assert reason in " ".join(run.output.split())

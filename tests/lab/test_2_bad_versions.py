@@ -14,7 +14,12 @@ pytestmark = pytest.mark.vm
     [
         ("never-up", "3-never-up", "boot_failed: the boot loader used up its tries", {}),
         ("hang", "4-hang", "boot_failed: the boot loader used up its tries", {}),
-        ("no-network", "5-no-network", "not_confirmed: nobody confirmed it within 90 s", {"upgrade_confirm_within": 90}),
+        (
+            "no-network",
+            "5-no-network",
+            "not_confirmed: nobody confirmed it within 90 s",
+            {"upgrade_confirm_within": 90},
+        ),
         ("broken-workload", "6-broken-workload", "cannot call lab1 healthy", {"upgrade_health_timeout": 30}),
     ],
 )

@@ -22,7 +22,9 @@ def _nothing_left(fleet: Fleet) -> None:
         assert state["guard"] is None
         assert state["busy"] is None
         assert state["last_fallback"] is None
-        assert "flotilla-guard" not in fleet.shell(host, "ls /etc/systemd/system /etc/systemd/system/sysinit.target.wants")
+        assert "flotilla-guard" not in fleet.shell(
+            host, "ls /etc/systemd/system /etc/systemd/system/sysinit.target.wants"
+        )
         assert fleet.shell(host, "ls -A /var/lib/flotilla") == "native_updater\n"
 
 
@@ -31,7 +33,9 @@ def test_controller_killed_at_every_step(fleet: Fleet) -> None:
     boots = {host: _boots(fleet, host) for host in HOSTS}
 
     during_staging = fleet.start("upgrade")
-    wait_for(during_staging, "staging 2 (")
+    wait_for(during_staging, "Stage the target")
+    time.sleep(4)
+    assert all(state["busy"] for state in fleet.states().values()), "nothing was being staged"
     fleet.kill(during_staging)
 
     # The guard is armed and the order to reboot goes nowhere: the state of a run that was cut off between the two.
@@ -90,7 +94,7 @@ def test_power_cut_in_the_middle_of_a_wave(fleet: Fleet) -> None:
     others = fleet.states("lab2", "lab3")
     assert {host: state["boot_id"] for host, state in others.items()} == {host: before[host] for host in others}
 
-    still_off = fleet.play("upgrade")
+    still_off = fleet.play("upgrade", upgrade_reach_timeout=0)
     assert still_off.rc != 0
     others = fleet.states("lab2", "lab3")
     assert {host: state["boot_id"] for host, state in others.items()} == {host: before[host] for host in others}

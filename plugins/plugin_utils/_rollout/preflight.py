@@ -14,6 +14,7 @@ from .policy import Policy
 # Durations in seconds, and the least that each may be.
 _DURATIONS = {
     "upgrade_confirm_within": 1,
+    "upgrade_reach_timeout": 0,
     "upgrade_boot_timeout": 0,
     "upgrade_stage_timeout": 1,
     "upgrade_health_timeout": 0,

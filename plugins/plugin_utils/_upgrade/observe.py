@@ -13,7 +13,7 @@ from .._guard.render import GUARD_PROBE
 from .._jobs import BUSY_PROBE
 from .._mac.registry import PROBES as MAC_PROBES
 from .._mac.registry import mac_state
-from .._model.host import Host, Results, Step
+from .._model.host import Clock, Host, Results, Step, Unreachable
 from .._model.state import HostState
 from .._parsers.guard import parse_guard
 from .._parsers.key_value import parse_os_release
@@ -26,6 +26,10 @@ _BASE = (
     GUARD_PROBE,
     BUSY_PROBE,
 )
+# One attempt to reach a host (s), and the pause before the next one.
+REACH_LIMIT = 30
+REACH_PAUSE = 5
+
 # The version that a channel offers now, whatever it is.
 LATEST = "latest"
 
@@ -115,6 +119,17 @@ def observe_offer(host: Host, version: str = LATEST, drivers: Sequence[Driver] =
             f"{offer.version} ({offer.digest[:12]}); set another channel, or name a digest"
         )
     return observed, offer
+
+
+def reach(host: Host, clock: Clock, patience: float) -> None:
+    """Wait up to `patience` seconds for a host that does not answer. A host that does costs one small round trip;
+    without patience, none. What it is like in the end is for the next call to find out."""
+    began = clock.monotonic()
+    while clock.monotonic() - began < patience:
+        if not isinstance(host.attempt([Step("reach", ":")], limit=REACH_LIMIT), Unreachable):
+            return
+        host.say(f"no answer, waiting up to {patience:.0f} s ({clock.monotonic() - began:.0f} s)")
+        clock.sleep(REACH_PAUSE)
 
 
 def _updater_probe(drivers: Sequence[Driver]) -> Step:
