@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import HOSTS, Fleet
+from fleet import HOSTS, Fleet
 
 pytestmark = pytest.mark.vm
 
@@ -18,7 +18,7 @@ def test_provisioned_and_configured(fleet: Fleet) -> None:
         assert state["native_updater"] == {"name": "lab-autoupdate", "state": "held"}
         assert state["mac"] == {"system": "apparmor", "mode": "enforcing"}
         assert state["guard"] is None
-    assert "python" not in fleet.shell("lab1", "ls /usr/bin /usr/local/bin")
+    assert "python" not in fleet.shell("lab1", "ls /usr/bin /usr/sbin")
 
 
 def test_second_run_changes_nothing(fleet: Fleet) -> None:

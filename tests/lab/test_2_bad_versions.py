@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import HOSTS, Fleet
+from fleet import HOSTS, Fleet
 
 pytestmark = pytest.mark.vm
 

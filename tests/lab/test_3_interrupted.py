@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import HOSTS, Fleet, wait_for
+from fleet import HOSTS, Fleet, wait_for
 
 pytestmark = pytest.mark.vm
 

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make bench`: what a host costs, and how long a rollout takes, as ratios taken in one run.
+
+Part A: many real sshd endpoints in a network namespace of our own; deployment_info against stock modules.
+Part B: a rollout of the three lab machines against its lower bound, measured on the same machines.
+Usage: bench.py [--hosts N] [--forks N] [--rounds N] [--part A|B|AB]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
+import host_cost
+import rollout_time
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--hosts", type=int, default=50)
+    options.add_argument("--forks", type=int, default=25)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--part", default="AB")
+    given = options.parse_args()
+    if "A" in given.part:
+        host_cost.measure(given.hosts, given.forks, given.rounds)
+    if "B" in given.part:
+        rollout_time.measure()
+
+
+if __name__ == "__main__":
+    main()
