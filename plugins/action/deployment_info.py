@@ -13,6 +13,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.obs
     LATEST,
     observe,
     observe_offer,
+    reach,
 )
 
 

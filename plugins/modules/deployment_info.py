@@ -25,8 +25,8 @@ options:
     default: latest
   wait:
     description:
-      - How long to wait for a host that does not answer, in seconds, before it counts as unreachable. A run that was cut
-        off may have left it in the middle of a reboot.
+      - How long to wait for a host that does not answer, in seconds, before it counts as unreachable. A run that was
+        cut off may have left it in the middle of a reboot.
     type: int
     default: 0
 notes:
