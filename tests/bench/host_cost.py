@@ -75,13 +75,12 @@ def measure(hosts: int, forks: int, rounds: int) -> None:
     costs = {name: _median(some) for name, some in taken.items()}
     base = costs["deployment_info"]
     print(
-        f"\n{'ms per host':<18}{'controller':>12}{'host':>10}{'both':>10}{'wall':>10}   both, against deployment_info"
+        f"\n{'ms per host':<20}{'controller':>10}{'host':>10}{'both':>10}{'wall':>10}   both, against deployment_info"
     )
     for name, cost in costs.items():
         ratio = cost.both / base.both
-        print(
-            f"{name:<18}{cost.controller:>12.1f}{cost.host:>10.1f}{cost.both:>10.1f}{cost.wall:>10.1f}   {ratio:>6.1f} x"
-        )
+        shown = "".join(f"{value:>10.1f}" for value in (cost.controller, cost.host, cost.both, cost.wall))
+        print(f"{name:<20}{shown}   {ratio:>6.1f} x")
     print(f"controller CPU, deployment_info / raw: {base.controller / costs['raw'].controller:.2f} (goal <= 1.2)")
     print(f"both, setup / deployment_info:         {costs['setup'].both / base.both:.1f} (goal >= 10)")
     print(f"both, ten tasks / deployment_info:     {costs['ten tasks'].both / base.both:.1f} (goal >= 40)\n")
