@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NAMESPACE = f"flotilla-bench-{os.getpid()}"
 PORT = 2222
+USER = "flotilla-bench"
 
 # Each is the tasks of a play; the last one is an audit of the same facts with stock modules, as it is usually written.
 CASES = {
@@ -72,6 +73,7 @@ def measure(hosts: int, forks: int, rounds: int) -> None:
             sshd.terminate()
             sshd.wait()
             subprocess.run(["ip", "netns", "del", NAMESPACE], check=False)
+            subprocess.run(["userdel", "--force", USER], check=False, stderr=subprocess.DEVNULL)
     costs = {name: _median(some) for name, some in taken.items()}
     base = costs["deployment_info"]
     print(
@@ -92,6 +94,20 @@ def _start_sshd(work: Path) -> subprocess.Popen[bytes]:
     for name in ("host_key", "user_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(work / name)], check=True)
     shutil.copy(work / "user_key.pub", work / "authorized_keys")
+    # A root of its own, whose login shell is sh and reads nobody's start-up files.
+    account = [
+        "--no-create-home",
+        "--non-unique",
+        "--uid",
+        "0",
+        "--gid",
+        "0",
+        "--home-dir",
+        str(work),
+        "--shell",
+        "/bin/sh",
+    ]
+    subprocess.run(["useradd", *account, USER], check=True)
     Path("/run/sshd").mkdir(exist_ok=True)
     (work / "sshd_config").write_text(
         f"ListenAddress 0.0.0.0:{PORT}\nHostKey {work}/host_key\nAuthorizedKeysFile {work}/authorized_keys\n"
@@ -136,7 +152,7 @@ def _play(work: Path, name: str, forks: int, sshd: subprocess.Popen[bytes]) -> _
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(work / "cp"),
         "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=300s",
         "ANSIBLE_REMOTE_PORT": str(PORT),
-        "ANSIBLE_REMOTE_USER": "root",
+        "ANSIBLE_REMOTE_USER": USER,
         "ANSIBLE_PRIVATE_KEY_FILE": str(work / "user_key"),
         "ANSIBLE_SSH_COMMON_ARGS": f"-o UserKnownHostsFile={work}/known_hosts",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,

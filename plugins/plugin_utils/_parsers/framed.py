@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from .._errors import CannotParse
@@ -19,12 +18,19 @@ def parse_framed(marker: str, steps: Sequence[Step], output: str) -> dict[str, R
     if f"\n{marker} done" not in text:
         raise CannotParse("the host's answer", "it ends too early")
     results = {step.name: Result(step.name, step.script, None) for step in steps}
-    frames = re.compile(
-        rf"\n{marker} out (?P<name>\S+)\n(?P<out>.*?)\n{marker} end (?P=name) (?P<rc>\d+)\n"
-        rf"(?P<err>.*?)\n(?=\n{marker} )",
-        re.DOTALL,
-    )
-    for found in frames.finditer(text):
-        name = found["name"]
-        results[name] = Result(name, results[name].script, int(found["rc"]), found["out"], found["err"])
+    # Plain searching: the marker is new each time, so a pattern would be compiled for each host.
+    out, end = f"\n{marker} out ", f"\n{marker} end "
+    start = text.find(out)
+    while start >= 0:
+        name, _newline, _rest = text[start + len(out) :].partition("\n")
+        stop = text.find(f"{end}{name} ", start)
+        following = text.find(f"\n{marker} ", stop + 1)
+        if name not in results or stop < 0 or following < 0:
+            raise CannotParse("the host's answer", "a step does not end", name)
+        rc, _newline, stderr = text[stop + len(end) + len(name) + 1 : following].partition("\n")
+        if not rc.isdigit():
+            raise CannotParse("the host's answer", "a step has no exit code", rc)
+        stdout = text[start + len(out) + len(name) + 1 : stop]
+        results[name] = Result(name, results[name].script, int(rc), stdout, stderr.removesuffix("\n"))
+        start = text.find(out, stop)
     return results
