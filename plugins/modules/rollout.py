@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the flotilla maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+DOCUMENTATION = r"""
+---
+module: rollout
+short_description: Plan or resume a rollout, take note of its staging, end it
+version_added: 0.1.0
+description:
+  - The steps of a rollout that look at all its hosts at once. It runs once for the play, not once for each host.
+  - O(state=planned) makes a plan from the observations of the hosts, or takes up the open rollout of that name with its
+    stored plan. In check mode it shows the plan and records nothing.
+  - O(state=staged) takes note of who is staged, and stops the rollout when too many are not.
+  - O(state=ended) closes the books, and fails with one sentence when a host is not confirmed.
+  - O(state=released) takes a digest out of quarantine.
+options:
+  state:
+    description: The step.
+    type: str
+    choices: [planned, staged, ended, released]
+    required: true
+  name:
+    description: The name of the rollout. Runs of one name on one ledger are one rollout, with one budget.
+    type: str
+    default: upgrade
+  ledger:
+    description: The ledger, as a URL of SQLAlchemy. SQLite serves one controller, PostgreSQL several.
+    type: str
+    required: true
+  hosts:
+    description:
+      - All hosts that take part. One that has no result counts as missing. Without it, the hosts of the play.
+    type: list
+    elements: str
+  results:
+    description:
+      - The name of the variable that each host registered - for O(state=planned) the result of
+        M(flotilla.container_os.deployment_info) with its offer, for O(state=staged) that of
+        M(flotilla.container_os.deployment).
+    type: str
+  waves:
+    description: Sizes of the waves, numbers or percentages of the hosts that take part. The last one repeats.
+    type: list
+    elements: raw
+    default: [1, "100%"]
+  max_unavailable:
+    description: How many hosts, or percent of them, may be away at the same time.
+    type: raw
+    default: 1
+  max_failures:
+    description: How many hosts, or percent of them, may fail over the whole rollout.
+    type: raw
+    default: 0
+  digest:
+    description: The digest to release, or at least its first twelve characters.
+    type: str
+notes:
+  - Works on the controller alone; no host is connected to.
+author:
+  - The flotilla maintainers (@flotilla)
+"""
+
+EXAMPLES = r"""
+- name: Plan the rollout, or take it up again
+  flotilla.container_os.rollout:
+    state: planned
+    ledger: sqlite:////var/lib/flotilla/ledger.sqlite
+    results: observed
+    waves: [1, "25%", "100%"]
+    max_unavailable: 2
+  run_once: true
+"""
+
+RETURN = r"""
+msg:
+  description: What was found out, in a sentence; with O(state=ended) the lines of a table.
+  returned: always
+  type: raw
+plan:
+  description: The plan - C(waves), C(left_out), C(policy), C(max_unavailable), C(max_failures) and its C(digest).
+  returned: with O(state=planned)
+  type: dict
+order:
+  description: The hosts that are not confirmed yet, in the order of the plan.
+  returned: with O(state=planned)
+  type: list
+  elements: str
+resumed:
+  description: An open rollout was taken up.
+  returned: with O(state=planned)
+  type: bool
+report:
+  description: The rollout as a document; see M(flotilla.container_os.rollout_info).
+  returned: with O(state=ended)
+  type: dict
+"""

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the flotilla maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+DOCUMENTATION = r"""
+---
+module: rollout_gate
+short_description: Let a host have its turn in a rollout, and record how it left it
+version_added: 0.1.0
+description:
+  - O(state=entered) waits until the host may be touched, and records that it is about to be. It refuses when the budget is
+    used up, the rollout was stopped, or nothing is under way that could open the gate.
+  - O(state=left) records how the turn ended, from the results of its tasks, and fails unless the host is confirmed.
+  - The play must have C(strategy=ansible.builtin.host_pinned), so that hosts that wait cannot starve hosts in flight.
+options:
+  state:
+    description: The side of the gate.
+    type: str
+    choices: [entered, left]
+    required: true
+  name:
+    description: The name of the rollout. Runs of one name on one ledger are one rollout, with one budget.
+    type: str
+    default: upgrade
+  ledger:
+    description: The ledger, as a URL of SQLAlchemy. SQLite serves one controller, PostgreSQL several.
+    type: str
+    required: true
+  lease:
+    description: After how many seconds a host that has not left counts as lost.
+    type: int
+    default: 3600
+  results:
+    description:
+      - The registered results of the turn, C(baseline), C(boot), C(verdict), C(confirm) and C(rollback), for O(state=left).
+    type: dict
+    default: {}
+notes:
+  - Works on the controller alone; no host is connected to.
+author:
+  - The flotilla maintainers (@flotilla)
+"""
+
+EXAMPLES = r"""
+- name: Wait for the gate
+  flotilla.container_os.rollout_gate:
+    state: entered
+    ledger: sqlite:////var/lib/flotilla/ledger.sqlite
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, in a sentence.
+  returned: always
+  type: str
+wave:
+  description: The wave of the host.
+  returned: with O(state=entered)
+  type: int
+token:
+  description: The fencing token of the lease; it grows with each one.
+  returned: with O(state=entered)
+  type: int
+phase:
+  description: The phase that was recorded.
+  returned: with O(state=left)
+  type: str
+"""

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the flotilla maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+DOCUMENTATION = r"""
+---
+module: rollout_info
+short_description: Read a rollout and the quarantine from the ledger
+version_added: 0.1.0
+description:
+  - Reads the newest rollout of a name, with every transition of its hosts, and what is in quarantine.
+options:
+  name:
+    description: The name of the rollout. Runs of one name on one ledger are one rollout, with one budget.
+    type: str
+    default: upgrade
+  ledger:
+    description: The ledger, as a URL of SQLAlchemy. SQLite serves one controller, PostgreSQL several.
+    type: str
+    required: true
+notes:
+  - Works on the controller alone; no host is connected to.
+author:
+  - The flotilla maintainers (@flotilla)
+"""
+
+EXAMPLES = r"""
+- name: Read the rollout
+  flotilla.container_os.rollout_info:
+    ledger: sqlite:////var/lib/flotilla/ledger.sqlite
+  register: rollout
+  run_once: true
+"""
+
+RETURN = r"""
+report:
+  description: The rollout - C(rollout), C(hosts) and C(left_out) - or null when there is none.
+  returned: always
+  type: dict
+table:
+  description: The lines of a table for people.
+  returned: always
+  type: list
+  elements: str
+quarantine:
+  description: What is in quarantine, with C(digest), C(version), C(host), C(reason) and C(at).
+  returned: always
+  type: list
+  elements: dict
+"""

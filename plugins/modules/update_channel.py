@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: the flotilla maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+DOCUMENTATION = r"""
+---
+module: update_channel
+short_description: Set what a host follows, and how its updates are verified
+version_added: 0.1.0
+description:
+  - Sets the channel of a host. Nothing is downloaded or staged. What is not given stays as it is.
+  - Updates are verified unless O(verification=none) says otherwise in so many words.
+options:
+  channel:
+    description: The channel, in the words of the update mechanism; for OSTree the branch.
+    type: str
+  source:
+    description: The URL that the channel comes from.
+    type: str
+  remote:
+    description: The name of the remote on the host.
+    type: str
+  verification:
+    description: How updates are verified. A new remote is verified with V(gpg) when this is not given.
+    type: str
+    choices: [gpg, sign, none]
+  keys:
+    description: The public keys that updates may be signed by, ASCII-armored. They replace the ones given before.
+    type: str
+notes:
+  - Needs no Python on the host, only a POSIX C(sh) and root (directly or by any become method).
+  - Works on the controller through the connection of the host; check mode and diff mode are supported.
+author:
+  - The flotilla maintainers (@flotilla)
+"""
+
+EXAMPLES = r"""
+- name: Follow the stable channel
+  flotilla.container_os.update_channel:
+    channel: stable/x86_64
+    source: https://ostree.example.org/repo
+    remote: example
+    keys: "{{ lookup('ansible.builtin.file', 'example.asc') }}"
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, in a sentence.
+  returned: always
+  type: str
+channel:
+  description: What the host follows, with C(name), C(source), C(verification) and C(remote).
+  returned: always
+  type: dict
+host_state:
+  description: Where the host stands; see M(flotilla.container_os.deployment_info).
+  returned: always
+  type: dict
+"""
