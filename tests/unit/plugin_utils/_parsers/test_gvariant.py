@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import CannotParse
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._parsers.gvariant import parse_strings
 
