@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 root=$PWD
 work=$root/.cache/matrix
 mkdir -p "$work/home"
+users_home=$HOME
 export HOME=$work/home ANSIBLE_NOCOLOR=1
 unset ANSIBLE_CONFIG
 
@@ -15,7 +16,7 @@ versions="2.17:3.10,3.11,3.12: 2.18:3.11,3.12,3.13: 2.19:3.11,3.12,3.13: 2.20:3.
 
 find_python() { # find_python VERSION: a python with venv
   local candidate
-  for candidate in "$(command -v "python$1" || :)" "/usr/bin/python$1" /root/.pyenv/versions/"$1".*/bin/python3 "$HOME"/.pyenv/versions/"$1".*/bin/python3; do
+  for candidate in "$(command -v "python$1" || :)" "/usr/bin/python$1" "$users_home"/.pyenv/versions/"$1".*/bin/python3; do
     if [ -x "$candidate" ] && "$candidate" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null; then
       echo "$candidate"
       return
@@ -36,11 +37,13 @@ if tar -tzf "$artifact" | grep -E '^(tests|inventory|Makefile|\.|site\.yml)'; th
   echo 'the artifact holds what belongs to the checkout alone'
   exit 1
 fi
-ansible-galaxy collection install -p "$work/installed" "$artifact" >/dev/null
-cd "$work/installed"
+mkdir -p "$work/installed"
+cd "$work/installed" # away from the checkout, whose configuration knows the collection already
+ansible-galaxy collection install -p . "$artifact" >/dev/null 2>&1
 
-modules=$(cd ansible_collections/flotilla/container_os/plugins/modules && ls ./*.py | sed 's#./\(.*\).py#flotilla.container_os.\1#')
-roles=$(cd ansible_collections/flotilla/container_os/roles && ls -d ./* | sed 's#./\(.*\)#flotilla.container_os.\1#')
+tree=ansible_collections/flotilla/container_os
+modules=$(find $tree/plugins/modules -name '*.py' -printf 'flotilla.container_os.%f\n' | sed 's/\.py$//' | sort)
+roles=$(find $tree/roles -mindepth 1 -maxdepth 1 -printf 'flotilla.container_os.%f\n' | sort)
 cat >play.yml <<'YAML'
 - hosts: localhost
   gather_facts: false
@@ -91,7 +94,7 @@ for entry in $versions; do
     echo "==> ansible-core $core: installing with $("$python" --version)"
     rm -rf "$venv"
     "$python" -m venv "$venv"
-    pre=$([ -n "$mark" ] && echo --pre || :)
+    pre=${mark:+--pre}
     # shellcheck disable=SC2086
     if ! "$venv/bin/pip" install -q --disable-pip-version-check $pre "ansible-core==$core.*" -r "$root/requirements.txt" >"$venv/pip.log" 2>&1; then
       [ -n "$mark" ] && { left_out="$left_out $core (cannot be installed here)"; continue; }
