@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 
+from ._drivers._protocol import ChannelWish
 from ._errors import Refused
-from ._rollout.preflight import check_configure, check_same, check_upgrade
+from ._rollout.preflight import check_same, check_upgrade
+from ._upgrade.channel import validate as validate_channel
 
 _ROLES_DIR = Path(__file__).parents[2] / "roles"
 # What a rollout has once for all its hosts.
@@ -26,7 +28,7 @@ def preflight(
 ) -> str:
     """Check the variables of `roles` for all `hosts`; return what was done in words. Raises Refused."""
     if not hosts:
-        raise Refused("cannot start: the pattern in `target` matches no host of the inventory (default: group fleet)")
+        raise Refused("cannot start: no host of the inventory matches the pattern in `target` (default: fleet)")
     for role in roles:
         spec = role_spec(role)
         values = {host: _values(role, spec, host, hostvars[host], validate) for host in hosts}
@@ -40,8 +42,25 @@ def preflight(
                     checked.append(values[host])
         elif role == "configure":
             for host in hosts:
-                check_configure(values[host])
+                _check_configure(host, values[host])
     return f"checked {', '.join(roles)} for {len(hosts)} hosts"
+
+
+def _check_configure(host: str, values: Mapping[str, Any]) -> None:
+    """Check what a host shall follow. Raises Refused."""
+    keys = values.get("configure_channel_keys_file")
+    if keys and not Path(str(keys)).is_file():
+        raise Refused(f"cannot use configure_channel_keys_file of {host}: there is no file {keys} on the controller")
+    try:
+        validate_channel(
+            ChannelWish(
+                values.get("configure_channel"),
+                values.get("configure_channel_source"),
+                values.get("configure_channel_remote"),
+            )
+        )
+    except Refused as exc:
+        raise Refused(f"cannot use configure_channel* of {host}: {exc.message}") from exc
 
 
 def role_spec(role: str) -> dict[str, Any]:

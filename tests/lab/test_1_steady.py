@@ -78,7 +78,7 @@ def test_bad_signature_is_refused_at_staging(fleet: Fleet, version: str, reason:
         ({"upgrade_boot_timeout": 10}, "upgrade_boot_timeout"),
         ({"configure_channel_keys_file": "/nonexistent.asc"}, "there is no file /nonexistent.asc"),
         ({"configure_channel": "not//a branch"}, "configure_channel"),
-        ({"target": "nosuchgroup"}, "nosuchgroup"),
+        ({"target": "nosuchgroup"}, "no host of the inventory matches the pattern"),
     ],
 )
 def test_bad_input_is_refused_before_any_host_is_touched(

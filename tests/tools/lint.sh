@@ -6,12 +6,14 @@ set -eu
 cd "$(dirname "$0")/../.."
 tests/tools/copy.sh .cache/lint
 HOME=$PWD/.cache/lint/home
-export HOME
+ANSIBLE_COLLECTIONS_PATH=$PWD/.cache/lint
+NO_COLOR=1
+export HOME ANSIBLE_COLLECTIONS_PATH NO_COLOR
 mkdir -p "$HOME"
 cd .cache/lint/ansible_collections/flotilla/container_os
 echo '==> ansible-lint'
 ansible-lint --offline -q
 echo '==> documentation of the collection'
-ANSIBLE_COLLECTIONS_PATH=$PWD/../../.. antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
 echo '==> changelog'
 antsibull-changelog lint

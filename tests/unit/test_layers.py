@@ -30,7 +30,7 @@ ALLOWED = {
     "_action": _BASE | {"_host"},
     "_upgrade": _BASE | {"_parsers", "_drivers._protocol", "_drivers.registry", "_guard", "_jobs", "_mac"},
     "_rollout": _BASE | {"_health"},
-    "_preflight": _BASE | {"_rollout"},
+    "_preflight": _BASE | {"_rollout", "_upgrade", "_drivers._protocol"},
 }
 FILES = sorted(path for path in UTILS.rglob("*.py") if path.name != "__init__.py")
 

@@ -19,7 +19,7 @@ from .key_value import parse_key_values
 _RECORD_MARK = "@@flotilla-record"
 # Exit code of the probe on a host that does not run systemd.
 NO_SYSTEMD = 4
-# Unit files in here are the administrator's own. `systemctl mask` would have to put its link in their place, and refuses.
+# Unit files in here are the administrator's own. `systemctl mask` would put its link in their place, and refuses.
 ADMIN_UNITS = "/etc/systemd/system/"
 
 _PROPERTIES = (

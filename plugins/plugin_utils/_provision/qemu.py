@@ -179,7 +179,7 @@ def _acceleration(wanted: str) -> list[str]:
 
 
 def _hardware_works() -> bool:
-    """Boot nothing for a moment: /dev/kvm may be there and not work. The firmware tells on its debug port how it goes."""
+    """Boot nothing for a moment: /dev/kvm may be there and not work. The firmware tells how far it came."""
     argv = [QEMU, "-accel", "kvm", "-cpu", "host", "-m", "64", "-nodefaults", "-no-user-config", "-display", "none"]
     argv += ["-chardev", "stdio,id=d", "-device", "isa-debugcon,iobase=0x402,chardev=d", "-no-reboot"]
     try:

@@ -49,16 +49,6 @@ def check_upgrade(values: Mapping[str, Any], total: int) -> None:
             raise Refused(f"cannot use {name}: there is no file {values[name]} on the controller")
 
 
-def check_configure(values: Mapping[str, Any]) -> None:
-    """Check the variables of role `configure` of one host. Raises Refused."""
-    keys = values.get("configure_channel_keys_file")
-    if keys and not Path(str(keys)).is_file():
-        raise Refused(f"cannot use configure_channel_keys_file: there is no file {keys} on the controller")
-    source = values.get("configure_channel_source")
-    if source and not str(source).startswith(("http://", "https://", "file://", "mirrorlist=")):
-        raise Refused(f"cannot use configure_channel_source: {source} is not a URL")
-
-
 def check_same(name: str, values: Sequence[tuple[str, Any]]) -> Any:
     """Return the value of a variable that must be one for all hosts; `values`: (host, value). Raises Refused."""
     first_host, first = values[0]

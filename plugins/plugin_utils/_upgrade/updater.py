@@ -12,8 +12,7 @@ from .._model.host import Host, Step
 from .._model.outcome import Outcome
 from .._model.shell import quote, write_file
 from .._model.state import HostState, NativeUpdater, UpdaterState
-from .._parsers.key_value import parse_key_values
-from .._parsers.systemd_units import Unit, Units, parse_units, read_units, unit_probe
+from .._parsers.systemd_units import Unit, Units, parse_units, read_units, record_lines, unit_probe
 from .observe import UPDATER_RECORD, Observed, observe
 
 _ASKED = "updater.asked"
@@ -36,9 +35,9 @@ def set_updater(host: Host, wanted: UpdaterState, units: Sequence[str] | None, c
         return _outcome(before.state, now, now, f"{now.name} is {now.state.value} already", changed=False)
     if wanted is UpdaterState.ACTIVE and seen.record is None:
         return _outcome(before.state, now, now, f"{now.name} is not held by us: nothing to hand back", changed=False)
-    busy = [unit.name for unit in seen.units if unit.name.endswith(".service") and unit.active == "activating"]
-    if busy and wanted is not UpdaterState.ACTIVE:
-        raise Refused(f"cannot hold {now.name} on {host.name}: {busy[0]} is updating the host at this moment")
+    updating = [unit.name for unit in seen.units if unit.updating]
+    if updating and wanted is not UpdaterState.ACTIVE:
+        raise Refused(f"cannot hold {now.name} on {host.name}: {updating[0]} is updating the host at this moment")
     if check:
         predicted = NativeUpdater(now.name, _released(seen) if wanted is UpdaterState.ACTIVE else wanted)
         return _outcome(
@@ -66,7 +65,7 @@ def _steps(seen: Units, wanted: UpdaterState) -> list[Step]:
     # Timers first: none of them starts a service that has been dealt with already.
     ordered = sorted(seen.units, key=lambda unit: not unit.name.endswith(".timer"))
     if wanted is UpdaterState.HELD:
-        record = "".join(f"{unit.name}={unit.file} {unit.active}\n" for unit in ordered)
+        record = "".join(f"{line}\n" for line in record_lines(ordered).values())
         # Recorded before anything is done, and never over an earlier record, which says what it was before.
         keep = f"[ -f {quote(UPDATER_RECORD)} ] || {{ {write_file(UPDATER_RECORD, record)}; }}"
         # A unit file of the administrator's own, in /etc, cannot be masked: it is disabled instead.
@@ -83,23 +82,22 @@ def _steps(seen: Units, wanted: UpdaterState) -> list[Step]:
 
 
 def _give_back(seen: Units) -> str:
-    record = parse_key_values(seen.record or "")
     actions = []
+    # Services before the timers that start them.
     for unit in sorted(seen.units, key=lambda unit: unit.name.endswith(".timer")):
-        file, _space, active = record.get(unit.name, "").partition(" ")
+        file, active = (seen.record or {}).get(unit.name, ("", ""))
         if file != "masked":
             actions.append(f"systemctl unmask {quote(unit.name)}")
         if file == "enabled":
             actions.append(f"systemctl enable {quote(unit.name)}")
-        # A oneshot service that ran at that moment is not started again; its timer does that.
         if active == "active":
             actions.append(f"systemctl start {quote(unit.name)}")
     return " && ".join(actions) or ":"
 
 
 def _released(seen: Units) -> UpdaterState:
-    record = parse_key_values(seen.record or "")
-    was = [Unit(name, "loaded", *reversed((*value.split(" ", 1), "")[:2])) for name, value in record.items()]
+    """What the agent is once it has been handed back, by the record of what it was."""
+    was = [Unit(name, "loaded", active, file) for name, (file, active) in (seen.record or {}).items()]
     return UpdaterState.ACTIVE if any(unit.may_act for unit in was) else UpdaterState.DISABLED
 
 
