@@ -224,7 +224,7 @@ class Writer:
         )
 
     def move(self, rollout: RolloutRecord, host: str, phase: Phase, why: str, by: str, **values: Any) -> None:
-        """Record that `host` goes to `phase`, said by controller `by`. Raises FlotillaError for a way not in the table."""
+        """Record that `host` goes to `phase`, as `by` says. Raises FlotillaError for a way not in the table."""
         record = next(one for one in rollout.hosts if one.host == host)
         if not may_go(record.phase, phase):
             raise FlotillaError(f"internal error: {host} cannot go from {record.phase.value} to {phase.value}")
