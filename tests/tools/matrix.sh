@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Build the artifact, install it into an empty directory, and run it from there by its name on every ansible-core that is
 # supported. A version whose Python is not on this machine is left out, and that is said.

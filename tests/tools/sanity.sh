@@ -16,13 +16,15 @@ for version in 24.2 23.1.2 25.2; do
 import glob, os, runpy, sys
 wheel = glob.glob("$home/wheels/pip-$version-*.whl")[0]
 sys.path.insert(0, wheel)
-sys.argv = ["pip", "install", "--disable-pip-version-check", "-q", *[a for a in sys.argv[1:] if a != "pip"], wheel]
+sys.argv = ["pip", "install", "--disable-pip-version-check", "-q", wheel]
 runpy.run_module("pip", run_name="__main__")
 PY
   }
 done
 HOME=$home
-export HOME
+# Only our own Python: version managers leave stand-ins on PATH that are none.
+PATH=$(dirname "$(command -v python)"):/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME PATH
 cd .cache/sanity/ansible_collections/flotilla/container_os
-ansible-test sanity --venv --color no "$@"
+ansible-test sanity --venv --color no --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" "$@"
 echo 'sanity: all tests passed'

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # All tests, the fast ones first. A part that fails does not stop the others; the last line sums up.
 set -uo pipefail

@@ -57,38 +57,30 @@ class Driver(Protocol):
 
         Step names start with the driver's name and a dot.
         """
-        ...
 
     def present(self, results: Results) -> bool:
         """Tell whether this mechanism updates the OS of the host that gave `results`.
 
         True only on positive proof. The registry asks in order; the first that says yes is the host's driver.
         """
-        ...
 
     def observe(self, results: Results) -> View:
         """Read the results of `probes`. Raises CannotParse."""
-        ...
 
     def offer_probe(self) -> Step:
         """A step that asks the channel what it offers. It may use the network; it changes nothing."""
-        ...
 
     def offer(self, result: Result, state: HostState) -> Candidate:
         """Read what `offer_probe` brought. Raises FlotillaError("cannot ...") when the channel gives no answer."""
-        ...
 
     def stage(self, state: HostState, digest: str, allow_downgrade: bool) -> str:
         """Return sh that downloads, verifies and prepares exactly `digest`; it runs detached on the host."""
-        ...
 
     def explain(self, state: HostState, digest: str, log: str) -> str | None:
         """Turn the log of a failed `stage` into its cause (commit, remote, key), or None where it says nothing."""
-        ...
 
     def unstage(self, state: HostState) -> Step:
         """A step that drops the staged deployment."""
-        ...
 
     def guard_functions(self) -> str:
         """Return sh functions for the guard, which runs on the host without us.
@@ -96,7 +88,6 @@ class Driver(Protocol):
         booted_id: prints the id of the running deployment.
         make_default ID: makes it the next boot; exits with 0 only when it is.
         """
-        ...
 
 
 @runtime_checkable
@@ -105,7 +96,6 @@ class CanRollBack(Protocol):
 
     def roll_back(self, state: HostState, target: Deployment) -> Step:
         """A step that makes `target` the next boot; the reboot comes after it."""
-        ...
 
 
 @runtime_checkable
@@ -114,11 +104,9 @@ class CanSwitchChannel(Protocol):
 
     def switch_channel(self, state: HostState, wish: ChannelWish) -> tuple[Step, ...]:
         """Steps that make the host follow `wish`; each is required, each is safe to repeat."""
-        ...
 
     def trusted_keys(self, results: Results, channel: Channel) -> str | None:
         """Return the SHA-256 of the key file that we gave the channel, None where there is none. From `probes`."""
-        ...
 
 
 @runtime_checkable
@@ -127,7 +115,6 @@ class CanSetKernelArguments(Protocol):
 
     def set_kernel_arguments(self, state: HostState, add: tuple[str, ...], remove: tuple[str, ...]) -> str:
         """Return sh that prepares a next boot with `add` added and `remove` removed; it runs detached."""
-        ...
 
 
 @runtime_checkable

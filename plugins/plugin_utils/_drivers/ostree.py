@@ -139,7 +139,8 @@ class OSTree:
         return tail(failure) or None
 
     def unstage(self, state: HostState) -> Step:
-        assert state.staged is not None
+        if state.staged is None:
+            raise Refused("cannot unstage: nothing is staged")
         index = [deployment.id for deployment in state.deployments].index(state.staged.id)
         return Step.of("unstage", "ostree", "admin", "undeploy", str(index), required=True)
 
@@ -152,7 +153,8 @@ class OSTree:
         return Step("roll_back", f"{self.guard_functions()}\n{drop}\nmake_default {quote(target.id)}", required=True)
 
     def set_kernel_arguments(self, state: HostState, add: tuple[str, ...], remove: tuple[str, ...]) -> str:
-        assert state.booted is not None
+        if state.booted is None:
+            raise Refused("cannot set kernel arguments: the deployment that runs is not known")
         options = [*(f"--karg-append={arg}" for arg in add), *(f"--karg-delete={arg}" for arg in remove)]
         # A new deployment of the very commit that runs, with other arguments: the old one stays, as the way back.
         refspec = state.booted.origin or state.booted.digest

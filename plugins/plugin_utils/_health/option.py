@@ -18,7 +18,7 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 
 def option(read: Reader, about: str, **default: Any) -> Any:
     """Return a dataclass field for an option; without `default=` or `default_factory=` it is required."""
-    return dataclasses.field(metadata={"read": read, "about": about}, **default)
+    return dataclasses.field(metadata={"read": read, "about": about}, **default)  # pylint: disable=invalid-field-call
 
 
 def read_options(kind: type, given: Mapping[str, object]) -> tuple[dict[str, Any], list[str]]:

@@ -85,7 +85,6 @@ class LooksBack(Protocol):
 
     def since_baseline(self, baseline: Data) -> ProbeType:
         """Return the probe that passes over what `baseline`, earlier data of the same probe, has seen already."""
-        ...
 
 
 class Unknown(FlotillaError):

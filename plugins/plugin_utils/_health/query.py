@@ -34,7 +34,7 @@ class Query:
         try:
             return cls(str(value), jmespath.compile(str(value)))
         except jmespath.exceptions.JMESPathError as exc:
-            cause = " ".join(str(exc).split("\n")[0].split())
+            cause = " ".join(str(exc).partition("\n")[0].split())
             raise ValueError(f"is no valid JMESPath expression: {str(value)!r}: {cause}") from exc
 
     def search(self, data: object) -> Any:
@@ -42,7 +42,7 @@ class Query:
         try:
             return self.compiled.search(data)
         except jmespath.exceptions.JMESPathError as exc:
-            raise ValueError(" ".join(str(exc).split("\n")[0].split())) from exc
+            raise ValueError(" ".join(str(exc).partition("\n")[0].split())) from exc
 
 
 def same(one: Any, other: Any) -> bool:

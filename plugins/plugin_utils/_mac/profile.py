@@ -197,8 +197,7 @@ def _present(wish: ProfileWish, view: ProfileView, names: tuple[str, ...], root:
     wanted = {} if disable else dict.fromkeys(names, COMPLAIN if complain else "enforce")
     right = {name for name, mode in view.loaded.items() if name in wanted and _fits(mode, wish.mode)}
     stale = [name for name in view.loaded if name not in wanted and "//" not in name]
-    if rewrite:
-        assert wish.content is not None
+    if rewrite and wish.content is not None:
         steps.append(_step("stage", write_file(staged, wish.content)))
     # This one profile is named by the user: links of others go too where they are against the mode.
     for directory, put, there in ((FORCE_COMPLAIN, complain, view.force_complain), (DISABLE, disable, view.disable)):

@@ -95,24 +95,18 @@ class Host(Protocol):
 
         `limit` bounds the wait, in seconds; past it the host counts as unreachable.
         """
-        ...
 
     def attempt(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result] | Unreachable:
         """Like `run`, for when it is no surprise that the host does not answer."""
-        ...
 
     def read(self, path: str) -> str | None:
         """Return the text of a file, or None where there is no such file."""
-        ...
 
     def write(self, path: str, content: str, mode: str = "0644") -> None:
         """Put a text file in place, owned by root, by a temporary file and a rename."""
-        ...
 
     def forget_connection(self) -> None:
         """Drop what is kept open towards the host: after a reboot it leads nowhere."""
-        ...
 
     def say(self, message: str) -> None:
         """Show progress to the person who watches."""
-        ...

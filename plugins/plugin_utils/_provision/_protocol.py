@@ -46,25 +46,20 @@ class Provider(Protocol):
 
     def refuse(self, wish: MachineWish) -> None:
         """Raise Refused for what cannot be started here, before anything is made."""
-        ...
 
     def definition(self, wish: MachineWish) -> tuple[str, ...]:
         """Return what makes two machines the same."""
-        ...
 
     def start(self, wish: MachineWish) -> None: ...
 
     def wait(self, wish: MachineWish, timeout: float, say: Callable[[str], None]) -> None:
         """Return when the machine answers on its SSH port. Raises FlotillaError with the end of its console."""
-        ...
 
     def power_off(self, machine: Machine, directory: Path) -> None:
         """Cut the power."""
-        ...
 
     def shut_down(self, machine: Machine, directory: Path, timeout: float) -> None:
         """Ask the OS to end, then cut the power."""
-        ...
 
     def remove(self, machine: Machine, directory: Path) -> None: ...
 

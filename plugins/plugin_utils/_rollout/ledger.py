@@ -171,7 +171,8 @@ class Writer:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         now = connection.scalar(sa.select(sa.func.current_timestamp()))
-        assert isinstance(now, datetime)
+        if not isinstance(now, datetime):
+            raise FlotillaError(f"internal error: the database's clock says {now!r}")
         self.now = int((now if now.tzinfo else now.replace(tzinfo=timezone.utc)).timestamp())
 
     def rollout(self, name: str) -> RolloutRecord | None:
@@ -199,7 +200,8 @@ class Writer:
             _rollouts.insert().values(name=name, state=OPEN, plan=canonical(plan), created_at=self.now)
         )
         key = result.inserted_primary_key
-        assert key is not None
+        if key is None:
+            raise FlotillaError("internal error: the database gave the rollout no number")
         rollout_id = int(key[0])
         rows = [
             {

@@ -96,7 +96,7 @@ def make_plan(
     """
     unknown = [one for one in fleet if one.trouble is not None]
     left_out: dict[str, str] = {}
-    going: list[tuple[Seen, Version]] = []
+    going: list[tuple[str, Version, Version]] = []
     for one in fleet:
         if one.trouble is not None:
             left_out[one.host] = f"not observed: {one.trouble}"
@@ -112,7 +112,7 @@ def make_plan(
             continue
         if target.digest in quarantine:
             raise Refused(f"cannot plan rollout: {quarantine[target.digest].sentence()}")
-        going.append((one, target))
+        going.append((one.host, target, one.booted))
     _refuse_unknown(unknown, len(going) + len(unknown), policy)
     total = len(going)
     if total:
@@ -122,9 +122,7 @@ def make_plan(
     for number, size in enumerate(policy.wave_sizes(total), 1):
         configured = policy.waves[min(number, len(policy.waves)) - 1]
         why = f"{'canary, ' if number == 1 else ''}wave {number} takes {configured} of {total}: {size}"
-        for one, target in going[start : start + size]:
-            assert one.booted is not None
-            hosts.append(PlannedHost(one.host, number, why, target, one.booted))
+        hosts += [PlannedHost(host, number, why, *versions) for host, *versions in going[start : start + size]]
         start += size
     return Plan(tuple(hosts), left_out, policy, len(unknown))
 

@@ -27,7 +27,7 @@ def perform(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def execute(_self: object, command: str, in_data: bytes = b"", **_options: Any) -> dict[str, Any]:
         sent.append(in_data)
-        done = subprocess.run(["/bin/sh", "-c", command], input=in_data, capture_output=True, timeout=60)
+        done = subprocess.run(["/bin/sh", "-c", command], input=in_data, capture_output=True, timeout=60, check=False)
         return {"rc": done.returncode, "stdout": done.stdout.decode(), "stderr": done.stderr.decode()}
 
     monkeypatch.setattr(ActionModule, "_low_level_execute_command", execute)

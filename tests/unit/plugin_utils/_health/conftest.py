@@ -48,7 +48,13 @@ def _runner(shell: list[str], tmp_path: Path) -> Run:
             environment["PATH"] = path
         argv = [shutil.which(shell[0]) or shell[0], *shell[1:]]
         done = subprocess.run(
-            [*argv, "-s"], input=program.encode(), capture_output=True, cwd=tmp_path, env=environment, timeout=60
+            [*argv, "-s"],
+            input=program.encode(),
+            capture_output=True,
+            cwd=tmp_path,
+            env=environment,
+            timeout=60,
+            check=False,
         )
         output = done.stdout.decode("utf-8", "surrogateescape")
         return parse_framed(MARKER, [step], f"\n{output}")["probe.0"]
