@@ -14,7 +14,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
+try:
+    import sqlalchemy as sa
+except ImportError:  # said by Ledger, in words
+    sa = None  # type: ignore[assignment]
 
 from .._errors import FlotillaError, Refused
 from .._model.phase import Phase, may_go
@@ -24,59 +27,60 @@ SCHEMA = 1
 # How long (s) a writer waits for another one before it gives up.
 BUSY_TIMEOUT = 30
 
-_tables = sa.MetaData()
-_schema = sa.Table("flotilla_schema", _tables, sa.Column("version", sa.Integer, primary_key=True))
-_rollouts = sa.Table(
-    "rollouts",
-    _tables,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.String(200), nullable=False, index=True),
-    sa.Column("state", sa.String(20), nullable=False),
-    sa.Column("why", sa.Text),
-    sa.Column("plan", sa.Text, nullable=False),
-    sa.Column("created_at", sa.BigInteger, nullable=False),
-    sa.Column("ended_at", sa.BigInteger),
-)
-_hosts = sa.Table(
-    "rollout_hosts",
-    _tables,
-    sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), primary_key=True),
-    sa.Column("host", sa.String(255), primary_key=True),
-    sa.Column("wave", sa.Integer, nullable=False),
-    sa.Column("position", sa.Integer, nullable=False),
-    sa.Column("target", sa.String(255), nullable=False),
-    sa.Column("phase", sa.String(20), nullable=False),
-    sa.Column("why", sa.Text),
-    sa.Column("controller", sa.String(300)),
-    sa.Column("token", sa.Integer, nullable=False, default=0),
-    sa.Column("lease_until", sa.BigInteger),
-    sa.Column("entered_at", sa.BigInteger),
-    sa.Column("left_at", sa.BigInteger),
-)
-_transitions = sa.Table(
-    "transitions",
-    _tables,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), nullable=False, index=True),
-    sa.Column("host", sa.String(255), nullable=False),
-    sa.Column("at", sa.BigInteger, nullable=False),
-    sa.Column("phase_before", sa.String(20), nullable=False),
-    sa.Column("phase", sa.String(20), nullable=False),
-    sa.Column("why", sa.Text),
-    sa.Column("controller", sa.String(300)),
-)
-_quarantine = sa.Table(
-    "quarantine",
-    _tables,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("digest", sa.String(255), nullable=False, index=True),
-    sa.Column("version", sa.String(255)),
-    sa.Column("host", sa.String(255), nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("at", sa.BigInteger, nullable=False),
-    sa.Column("released_at", sa.BigInteger),
-    sa.Column("released_by", sa.String(300)),
-)
+if sa is not None:
+    _tables = sa.MetaData()
+    _schema = sa.Table("flotilla_schema", _tables, sa.Column("version", sa.Integer, primary_key=True))
+    _rollouts = sa.Table(
+        "rollouts",
+        _tables,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("name", sa.String(200), nullable=False, index=True),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("why", sa.Text),
+        sa.Column("plan", sa.Text, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("ended_at", sa.BigInteger),
+    )
+    _hosts = sa.Table(
+        "rollout_hosts",
+        _tables,
+        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), primary_key=True),
+        sa.Column("host", sa.String(255), primary_key=True),
+        sa.Column("wave", sa.Integer, nullable=False),
+        sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("target", sa.String(255), nullable=False),
+        sa.Column("phase", sa.String(20), nullable=False),
+        sa.Column("why", sa.Text),
+        sa.Column("controller", sa.String(300)),
+        sa.Column("token", sa.Integer, nullable=False, default=0),
+        sa.Column("lease_until", sa.BigInteger),
+        sa.Column("entered_at", sa.BigInteger),
+        sa.Column("left_at", sa.BigInteger),
+    )
+    _transitions = sa.Table(
+        "transitions",
+        _tables,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), nullable=False, index=True),
+        sa.Column("host", sa.String(255), nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("phase_before", sa.String(20), nullable=False),
+        sa.Column("phase", sa.String(20), nullable=False),
+        sa.Column("why", sa.Text),
+        sa.Column("controller", sa.String(300)),
+    )
+    _quarantine = sa.Table(
+        "quarantine",
+        _tables,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("digest", sa.String(255), nullable=False, index=True),
+        sa.Column("version", sa.String(255)),
+        sa.Column("host", sa.String(255), nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("released_at", sa.BigInteger),
+        sa.Column("released_by", sa.String(300)),
+    )
 
 OPEN, STOPPED, DONE, SUPERSEDED = "open", "stopped", "done", "superseded"
 
@@ -116,6 +120,10 @@ class Ledger:
     """The ledger behind a database URL. Raises Refused when it cannot be opened."""
 
     def __init__(self, url: str) -> None:
+        if sa is None:
+            raise Refused(
+                "cannot open the ledger: SQLAlchemy 2 is not installed on the controller (pip install SQLAlchemy)"
+            )
         try:
             parsed = sa.make_url(url)
             if parsed.get_backend_name() == "sqlite" and parsed.database:
