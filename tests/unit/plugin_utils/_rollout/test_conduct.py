@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout on a real SQLite ledger: from plan to end, cut off at every step, by two at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import IN_FLIGHT, Phase
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.conduct import Conductor, Left, left
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.observed import Seen, Version
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import Policy
+
+OLD, NEW = Version("a" * 64, "1"), Version("b" * 64, "2")
+POLICY = Policy.parse({"waves": [1, "100%"], "max_unavailable": 1, "max_failures": 0})
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.now += seconds
+
+
+def _conductor(path: Path, controller: str = "c1", dead: tuple[str, ...] = ()) -> Conductor:
+    return Conductor(Ledger(f"sqlite:///{path}/ledger.sqlite"), "upgrade", controller, lambda one: one in dead)
+
+
+def _fleet(**changes: Seen) -> list[Seen]:
+    return [changes.get(name, Seen(name, driver="ostree", booted=OLD, offer=NEW)) for name in ("h1", "h2", "h3")]
+
+
+def _is_staged(name: str = "h") -> dict[str, Any]:
+    return {"host_state": {"staged": {"digest": NEW.digest}, "booted": {"digest": OLD.digest}}, "msg": "staged"}
+
+
+def _enter(conductor: Conductor, host: str) -> dict[str, Any]:
+    return conductor.enter(host, 600, Clock(), lambda _text: None)
+
+
+def _start(path: Path) -> Conductor:
+    conductor = _conductor(path)
+    assert conductor.plan(_fleet(), POLICY, check=False).order == ("h1", "h2", "h3")
+    assert conductor.staged({name: _is_staged() for name in ("h1", "h2", "h3")}) == {}
+    return conductor
+
+
+def _phases(conductor: Conductor) -> dict[str, Phase]:
+    record = conductor.ledger.rollout("upgrade")
+    assert record is not None
+    return {one.host: one.phase for one in record.hosts}
+
+
+CONFIRMED = Left(Phase.CONFIRMED, "confirmed")
+
+
+def test_all_good(tmp_path: Path) -> None:
+    conductor = _start(tmp_path)
+    for host in ("h1", "h2", "h3"):
+        assert _enter(conductor, host)["token"] == 1
+        conductor.leave(host, CONFIRMED)
+    record = conductor.end()
+    assert record is not None
+    assert record.state == "done"
+    phases = [row["phase"] for row in conductor.ledger.transitions(record.id) if row["host"] == "h1"]
+    assert phases == ["staged", "guarded", "activating", "booted", "healthy", "confirmed"]
+
+
+def test_recorded_before_it_is_touched(tmp_path: Path) -> None:
+    conductor = _start(tmp_path)
+    _enter(conductor, "h1")
+    assert _phases(_conductor(tmp_path))["h1"] is Phase.GUARDED
+
+
+def test_canary_fails_and_nobody_else_goes(tmp_path: Path) -> None:
+    conductor = _start(tmp_path)
+    _enter(conductor, "h1")
+    with pytest.raises(FlotillaError, match="h1 rolled back: it panics"):
+        conductor.leave("h1", Left(Phase.ROLLED_BACK, "it panics", quarantine=True))
+    with pytest.raises(FlotillaError, match="cannot let h2 through the gate.*h2 was not touched"):
+        _enter(conductor, "h2")
+    record = conductor.end()
+    assert record is not None
+    assert record.state == "stopped"
+    with pytest.raises(Refused, match="is in quarantine"):
+        conductor.plan(_fleet(), POLICY, check=False)
+    with conductor.ledger.write() as writer:
+        assert writer.release(NEW.digest, "me")
+    assert conductor.plan(_fleet(), POLICY, check=False).order
+
+
+def test_wait_without_end_is_refused(tmp_path: Path) -> None:
+    conductor = _start(tmp_path)
+    with pytest.raises(FlotillaError, match="wave 2 waits for wave 1: h1.*nothing has moved for 120 s"):
+        _enter(conductor, "h2")
+
+
+@pytest.mark.parametrize("quarantined", [True, False])
+def test_dead_controller_is_succeeded(tmp_path: Path, quarantined: bool) -> None:
+    first = _start(tmp_path)
+    _enter(first, "h1")
+    second = _conductor(tmp_path, "c2", dead=("c1",))
+    on_trial = Seen("h1", driver="ostree", booted=NEW, offer=NEW, on_trial=NEW.digest)
+    fell_back = Seen(
+        "h1", driver="ostree", booted=OLD, offer=NEW, fell_back_from=NEW.digest, fallback_cause="boot_failed"
+    )
+    if quarantined:
+        with pytest.raises(Refused, match="in quarantine"):
+            second.plan(_fleet(h1=fell_back), POLICY, check=False)
+        return
+    planned = second.plan(_fleet(h1=on_trial), POLICY, check=False)
+    assert planned.resumed
+    assert _phases(second)["h1"] is Phase.BOOTED
+    assert _enter(second, "h1")["token"] == 2
+    with pytest.raises(FlotillaError, match="not let through"):
+        first.leave("h1", CONFIRMED)  # the token is the other's now
+    second.leave("h1", CONFIRMED)
+    assert _phases(second)["h1"] is Phase.CONFIRMED
+
+
+def test_lost_power_then_back(tmp_path: Path) -> None:
+    conductor = _start(tmp_path)
+    _enter(conductor, "h1")
+    with pytest.raises(FlotillaError):
+        conductor.leave("h1", Left(Phase.UNREACHABLE, "no answer"))
+    off = Seen("h1", trouble="no answer", reachable=False)
+    conductor.plan(_fleet(h1=off), POLICY, check=False)
+    with pytest.raises(FlotillaError, match="max_failures"):
+        _enter(conductor, "h2")
+    back = Seen("h1", driver="ostree", booted=NEW, offer=NEW, on_trial=NEW.digest)
+    conductor.plan(_fleet(h1=back), POLICY, check=False)
+    conductor.staged({name: _is_staged() for name in ("h2", "h3")})
+    _enter(conductor, "h1")
+    conductor.leave("h1", CONFIRMED)
+    assert _enter(conductor, "h2")["wave"] == 2
+
+
+def test_check_mode_records_nothing(tmp_path: Path) -> None:
+    conductor = _conductor(tmp_path)
+    assert conductor.plan(_fleet(), POLICY, check=True).order == ("h1", "h2", "h3")
+    assert conductor.ledger.rollout("upgrade") is None
+
+
+def test_another_target_supersedes(tmp_path: Path) -> None:
+    conductor = _start(tmp_path)
+    newer = Version("c" * 64, "3")
+    fleet = [Seen(one.host, driver="ostree", booted=OLD, offer=newer) for one in _fleet()]
+    planned = conductor.plan(fleet, POLICY, check=False)
+    assert not planned.resumed
+    assert planned.document["waves"][0][0]["target"]["digest"] == newer.digest
+
+
+def test_too_many_that_cannot_stage_stop_it(tmp_path: Path) -> None:
+    conductor = _conductor(tmp_path)
+    conductor.plan(_fleet(), POLICY, check=False)
+    results: dict[str, Any] = {"h1": _is_staged(), "h2": {"failed": True, "msg": "it is not signed"}, "h3": None}
+    with pytest.raises(
+        FlotillaError, match="stopped before its first wave.*h2 failed: it is not signed.*no host was rebooted"
+    ):
+        conductor.staged(results)
+
+
+@pytest.mark.parametrize(
+    ("results", "phase", "quarantine"),
+    [
+        ({"confirm": {"msg": "confirmed"}}, Phase.CONFIRMED, False),
+        (
+            {"boot": {"failed": True, "phase": "rolled_back", "cause": "boot_failed", "msg": "m"}},
+            Phase.ROLLED_BACK,
+            True,
+        ),
+        (
+            {"boot": {"failed": True, "phase": "rolled_back", "cause": "not_activated", "msg": "m"}},
+            Phase.ROLLED_BACK,
+            False,
+        ),
+        ({"boot": {"failed": True, "phase": "unreachable", "msg": "m"}}, Phase.UNREACHABLE, False),
+        (
+            {
+                "boot": {"msg": "m"},
+                "verdict": {"failed": True, "verdict": {}, "msg": "sick"},
+                "rollback": {"msg": "back"},
+            },
+            Phase.ROLLED_BACK,
+            True,
+        ),
+        ({"baseline": {"unreachable": True, "msg": "gone"}}, Phase.UNREACHABLE, False),
+        ({"confirm": {"failed": True, "msg": "too late"}}, Phase.FAILED, False),
+        ({}, Phase.FAILED, False),
+    ],
+)
+def test_judgement_of_a_turn(results: dict[str, Any], phase: Phase, quarantine: bool) -> None:
+    judged = left(results)
+    assert (judged.phase, judged.quarantine) == (phase, quarantine)
+
+
+def _drive(folder: Path, controller: str, worst: Any) -> None:
+    conductor = _conductor(folder, controller)
+    for _round in range(60):
+        record = conductor.ledger.rollout("upgrade")
+        assert record is not None
+        waiting = [one.host for one in record.hosts if one.phase is Phase.STAGED]
+        if not waiting:
+            return
+        for host in waiting:
+            with conductor.ledger.write() as writer:
+                now = writer.rollout("upgrade")
+                assert now is not None
+                away = sum(one.phase in IN_FLIGHT for one in now.hosts)
+                with worst.get_lock():
+                    worst.value = max(worst.value, away)
+            clock = Clock()
+            try:
+                conductor.enter(host, 600, clock, lambda _text: None)
+            except FlotillaError:
+                return
+            time.sleep(0.01)
+            conductor.leave(host, CONFIRMED)
+
+
+def test_two_controllers_share_one_budget(tmp_path: Path) -> None:
+    conductor = _conductor(tmp_path)
+    fleet = [Seen(f"h{n}", driver="ostree", booted=OLD, offer=NEW) for n in range(12)]
+    policy = Policy.parse({"waves": ["100%"], "max_unavailable": 2, "max_failures": 0})
+    conductor.plan(fleet, policy, check=False)
+    conductor.staged({one.host: _is_staged() for one in fleet})
+    context = multiprocessing.get_context("fork")
+    worst = context.Value("i", 0)
+    drivers = [context.Process(target=_drive, args=(tmp_path, f"c{n}", worst)) for n in (1, 2, 3)]
+    for driver in drivers:
+        driver.start()
+    for driver in drivers:
+        driver.join(60)
+    assert worst.value <= 2
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////proc/nowhere/x.sqlite", "nodialect://x:secret@y/z"])
+def test_ledger_that_cannot_be_opened(url: str) -> None:
+    with pytest.raises(Refused, match="cannot open the ledger") as refused:
+        Ledger(url)
+    assert "secret" not in str(refused.value)
