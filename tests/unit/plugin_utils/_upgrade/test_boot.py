@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Arm, reboot, prove; and every way in which it can come out otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.consent import Consent
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.boot import BootWish, boot
+
+OLD, NEW = "a" * 64, "b" * 64
+WISH = BootWish(NEW, confirm_within=60, timeout=300)
+
+
+def _reboots_into(host: Any, lines: list[Any], away: int = 3, on_trial: bool = True, **changes: Any) -> None:
+    def reboot(_host: Any) -> None:
+        host.boot_id, host.lines, host.away = "boot-1", lines, away
+        if on_trial:
+            host.arm(on_trial=True)
+        for name, value in changes.items():
+            setattr(host, name, value)
+
+    host.acts["arm"] = lambda _host: host.arm(on_trial=False)
+    host.acts["reboot"] = reboot
+
+
+def test_boots_and_proves(staged: Any, clock: Any) -> None:
+    _reboots_into(staged, [("*", NEW, 0, ""), (" ", OLD, 0, "rollback")])
+    result = boot(staged, clock, WISH, check=False).result(diff=True)
+    assert result["changed"]
+    assert result["phase"] == "booted"
+    assert result["boot"]["boot_id_before"] == "boot-0"
+    assert result["boot"]["boot_id_after"] == "boot-1"
+    assert staged.ran == ["arm", "reboot", "fresh"]
+    assert staged.round_trips == 3  # observe, act, and the one poll that was answered
+
+
+def test_check_mode_only_looks(staged: Any, clock: Any) -> None:
+    result = boot(staged, clock, WISH, check=True).result(diff=True)
+    assert result["changed"]
+    assert staged.ran == []
+    assert staged.round_trips == 1
+
+
+def test_what_runs_already_is_left_alone(trial: Any, clock: Any) -> None:
+    result = boot(trial, clock, WISH, check=False).result(diff=False)
+    assert not result["changed"]
+    assert result["phase"] == "booted"
+    trial.guard = {}
+    assert boot(trial, clock, WISH, check=False).result(diff=False)["phase"] == "confirmed"
+    assert trial.ran == []
+
+
+def test_armed_but_never_rebooted_is_taken_up(staged: Any, clock: Any) -> None:
+    staged.arm(on_trial=False)
+    _reboots_into(staged, [("*", NEW, 0, ""), (" ", OLD, 0, "rollback")])
+    assert boot(staged, clock, WISH, check=False).changed
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (BootWish("c" * 64, confirm_within=60, timeout=300), "is what is staged"),
+        (BootWish(NEW, Consent.REFUSE, 60, 300), "reboot is refuse"),
+        (BootWish(NEW, confirm_within=0, timeout=300), "must be positive"),
+        (BootWish(NEW, confirm_within=60, timeout=60), "must be longer than confirm_within"),
+        (BootWish(NEW, confirm_within=60, timeout=300, tries=0), "between 1 and 9"),
+    ],
+)
+def test_refused_before_anything(staged: Any, clock: Any, wish: BootWish, words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        boot(staged, clock, wish, check=False)
+    assert staged.ran == []
+
+
+def test_nothing_staged_and_pending_are_refused(steady: Any, staged: Any, clock: Any) -> None:
+    with pytest.raises(Refused, match="nothing is staged"):
+        boot(steady, clock, WISH, check=False)
+    staged.lines = [(" ", NEW, 0, "pending"), ("*", OLD, 0, "")]
+    with pytest.raises(Refused, match="deployed without staging"):
+        boot(staged, clock, WISH, check=False)
+
+
+def test_deferred(staged: Any, clock: Any) -> None:
+    result = boot(staged, clock, BootWish(NEW, Consent.DEFER, 60, 300), check=False).result(diff=False)
+    assert (result["changed"], result["reboot_required"]) == (False, True)
+    assert staged.ran == []
+
+
+def test_fell_back_says_why(staged: Any, clock: Any) -> None:
+    record = f"cause=boot_failed\ntarget={NEW}.0\ntarget_digest={NEW}\nrollback_to={OLD}.0\nat=5\nevidence=it panics\n"
+    lines = [("*", OLD, 0, ""), (" ", NEW, 0, "rollback")]
+    _reboots_into(staged, lines, on_trial=False, guard={"fallback": record})
+    with pytest.raises(FlotillaError, match=r"came back on a \(a{12}\): boot_failed: it panics") as failed:
+        boot(staged, clock, WISH, check=False)
+    assert failed.value.details["phase"] is Phase.ROLLED_BACK
+
+
+def test_never_comes_back(staged: Any, clock: Any) -> None:
+    _reboots_into(staged, [], away=10_000)
+    with pytest.raises(FlotillaError, match="no answer since the reboot, 300 s ago") as failed:
+        boot(staged, clock, WISH, check=False)
+    assert failed.value.details["phase"] is Phase.UNREACHABLE
+    assert 300 <= clock.now < 310
+
+
+def test_guard_that_does_not_watch_is_no_success(staged: Any, clock: Any) -> None:
+    _reboots_into(staged, [("*", NEW, 0, ""), (" ", OLD, 0, "rollback")], on_trial=False)
+    with pytest.raises(FlotillaError, match="its guard does not watch"):
+        boot(staged, clock, WISH, check=False)
+
+
+def test_channel_that_was_lost_is_no_success(staged: Any, clock: Any) -> None:
+    _reboots_into(staged, [("*", NEW, 0, ""), (" ", OLD, 0, "rollback")], channel="other")
+    with pytest.raises(FlotillaError, match="its channel was"):
+        boot(staged, clock, WISH, check=False)
