@@ -38,6 +38,7 @@ class Fleet:
         LAB.mkdir(parents=True, exist_ok=True)
         self._sockets = LAB / "cp"
         self._runs = 0
+        self._started: list[subprocess.Popen[bytes]] = []
         self._variables = {
             "lab_dir": str(LAB),
             "lab_ssh_port_base": 22930,
@@ -66,6 +67,7 @@ class Fleet:
                 argv, cwd=ROOT, env=self._environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
             )
         process.log = log  # type: ignore[attr-defined]
+        self._started.append(process)
         return process
 
     def play(self, playbook: str, *arguments: str, **variables: Any) -> Run:
@@ -133,6 +135,10 @@ class Fleet:
 
     def restore(self) -> None:
         """Back to version 1, configured, with an empty ledger. Machines that were switched off are made anew."""
+        for process in self._started:
+            if process.poll() is None:  # left behind by a test that failed
+                self.kill(process)
+        self._started.clear()
         self.forget_connections()
         (LAB / "ledger.sqlite").unlink(missing_ok=True)
         restored = self.play("provision", provision_state="restored", provision_snapshot="configured")

@@ -4,16 +4,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from fleet import HOSTS, Fleet, wait_for
 
 pytestmark = pytest.mark.vm
 
+# The files of a detached job that runs: it has a pid, and no exit code yet.
+UNDER_WAY = ["key", "log", "pid", "run", "script", "what"]
+
 
 def _boots(fleet: Fleet, host: str) -> int:
     """How often the machine has started its kernel, by its console."""
     return fleet.console(host).count("lab-grub: default=")
+
+
+def _wait_until(holds: Callable[[], bool], timeout: float = 60) -> None:
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < timeout, "it never came to that"
 
 
 def _nothing_left(fleet: Fleet) -> None:
@@ -34,8 +44,7 @@ def test_controller_killed_at_every_step(fleet: Fleet) -> None:
 
     during_staging = fleet.start("upgrade")
     wait_for(during_staging, "Stage the target")
-    time.sleep(4)
-    assert all(state["busy"] for state in fleet.states().values()), "nothing was being staged"
+    _wait_until(lambda: fleet.shell("lab1", "ls /run/flotilla/jobs/stage 2>/dev/null || :").split() == UNDER_WAY)
     fleet.kill(during_staging)
 
     # The guard is armed and the order to reboot goes nowhere: the state of a run that was cut off between the two.
