@@ -21,6 +21,8 @@ from .reconcile import correct, way
 GATE_PAUSE = 2.0
 # A wait in which nothing is under way ends after this time (s): nobody will ever open the gate.
 STALLED_AFTER = 120.0
+# How long (s) a host that was found in the middle of its turn is kept for it when a rollout is taken up again.
+RESUME_LEASE = 900
 # How often (s) a waiting host says what it waits for.
 SAY_EVERY = 60.0
 
@@ -74,6 +76,9 @@ class Conductor:
             correction = corrections[one.host]
             if not check:
                 self._walk(writer, current, one, correction.phase, correction.why)
+                if correction.phase in IN_FLIGHT:
+                    # In our hands from here on: until its turn comes nobody may take it for lost.
+                    writer.take(current.id, one.host, self.controller, RESUME_LEASE)
             if correction.quarantine and one.target not in quarantine:
                 version = _version(current, one.host)
                 quarantine[one.target] = Quarantined(one.target, version, one.host, correction.why, utc(writer.now))
@@ -143,7 +148,7 @@ class Conductor:
         while True:
             with self.ledger.write() as writer:
                 rollout = self._current(writer)
-                verdict = ask(rollout, host, writer.now, self.gone)
+                verdict = ask(rollout, host, writer.now, self.gone, self.controller)
                 if verdict.answer is Answer.GO:
                     record = next(one for one in rollout.hosts if one.host == host)
                     values = {

@@ -33,8 +33,9 @@ class Verdict:
 _DOWN = IN_FLIGHT | {Phase.FAILED, Phase.UNREACHABLE}
 
 
-def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool]) -> Verdict:
-    """Answer for `host`. `now`: the database's clock, epoch seconds. `gone`: is that controller known to be dead?"""
+def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool], asker: str = "") -> Verdict:
+    """Answer for `host`. `now`: the database's clock, epoch seconds. `gone`: is that controller known to be dead?
+    `asker`: the controller that asks; what it has in hand already it may go on with."""
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None:
         return Verdict(Answer.STOP, f"{host} is not in the plan of rollout {rollout.name}")
@@ -51,9 +52,9 @@ def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool]
         return Verdict(Answer.STOP, f"max_failures is {max_failures}, and {len(bad)} failed: {shown}")
     flying = [one for one in others if one.phase in IN_FLIGHT and one not in lost]
     if me.phase in IN_FLIGHT:
-        if not _lost(me, now, gone):
+        if not _lost(me, now, gone) and me.controller != asker:
             return Verdict(Answer.WAIT, f"{host} is in the hands of {me.controller}", moving=True)
-        return Verdict(Answer.GO, f"{host} is {me.phase.value} since its controller died; going on with it")
+        return Verdict(Answer.GO, f"{host} is {me.phase.value} since an earlier run was cut off; going on with it")
     if me.phase is not Phase.STAGED:
         return Verdict(Answer.STOP, f"{host} is {me.phase.value}, not staged: {me.why or 'no reason recorded'}")
     before = [one for one in others if one.wave < me.wave and one.phase is not Phase.CONFIRMED and one not in bad]

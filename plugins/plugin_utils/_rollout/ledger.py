@@ -255,6 +255,14 @@ class Writer:
             )
         )
 
+    def take(self, rollout_id: int, host: str, controller: str, seconds: int) -> None:
+        """Record that `controller` has `host` in hand for so long; its phase stays."""
+        self._connection.execute(
+            _hosts.update()
+            .where(_hosts.c.rollout_id == rollout_id, _hosts.c.host == host)
+            .values(controller=controller, lease_until=self.now + seconds)
+        )
+
     def quarantine(self) -> dict[str, Quarantined]:
         rows = self._connection.execute(sa.select(_quarantine).where(_quarantine.c.released_at.is_(None)))
         return {row.digest: Quarantined(row.digest, row.version, row.host, row.reason, utc(row.at)) for row in rows}

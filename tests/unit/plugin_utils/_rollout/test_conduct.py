@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import IN_FLIGHT, Phase
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.conduct import Conductor, Left, left
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.gate import Answer, ask
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.observed import Seen, Version
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import Policy
@@ -131,6 +132,23 @@ def test_dead_controller_is_succeeded(tmp_path: Path, quarantined: bool) -> None
         first.leave("h1", CONFIRMED)  # the token is the other's now
     second.leave("h1", CONFIRMED)
     assert _phases(second)["h1"] is Phase.CONFIRMED
+
+
+def test_host_on_trial_is_not_lost_while_others_ask_first(tmp_path: Path) -> None:
+    """Seen on machines: after a kill, a host of the second wave asked before the one that was in flight."""
+    first = _start(tmp_path)
+    _enter(first, "h1")
+    second = _conductor(tmp_path, "c2", dead=("c1",))
+    on_trial = Seen("h1", driver="ostree", booted=NEW, offer=NEW, on_trial=NEW.digest)
+    second.plan(_fleet(h1=on_trial), POLICY, check=False)
+    second.staged({name: _is_staged() for name in ("h2", "h3")})
+    with second.ledger.write() as writer:
+        rollout = writer.rollout("upgrade")
+        assert rollout is not None
+        assert ask(rollout, "h2", writer.now, second.gone, "c2").answer is Answer.WAIT
+    _enter(second, "h1")
+    second.leave("h1", CONFIRMED)
+    assert _enter(second, "h2")["wave"] == 2
 
 
 def test_lost_power_then_back(tmp_path: Path) -> None:
