@@ -68,9 +68,8 @@ def test_controller_killed_at_every_step(fleet: Fleet) -> None:
     time.sleep(5)
     fleet.kill(before_confirm)
 
-    last = fleet.good("upgrade")
+    fleet.good("upgrade")
 
-    assert "resumed" in last.output or "lab1  1" in last.output
     _nothing_left(fleet)
     for host in HOSTS:
         assert 1 <= _boots(fleet, host) - boots[host] <= 2, host
