@@ -78,7 +78,7 @@ def test_wave_that_nobody_reaches_is_refused_with_the_arithmetic() -> None:
 
 
 def test_same_input_same_bytes() -> None:
-    documents = [make_plan(_fleet(7), _policy([1, "30%"]), {}).document() for _ in range(2)]
+    documents = [make_plan(_fleet(7), _policy([1, "30%"]), {}).document() for _again in range(2)]
     assert canonical(documents[0]) == canonical(documents[1])
     assert len(documents[0]["digest"]) == 64
     other = make_plan(_fleet(7), _policy([2, "30%"]), {}).document()
