@@ -9,9 +9,10 @@ from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import ControllerAction
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import Refused
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.conduct import Conductor, left
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.conduct import Conductor
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.controller import is_gone, this_controller
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.turn import left
 
 
 class ActionModule(ControllerAction):
@@ -27,7 +28,7 @@ class ActionModule(ControllerAction):
         host = str(task_vars["inventory_hostname"])
         if self.check_mode:
             return {"changed": False, "msg": "check mode: the gate stays closed"}
-        conductor = Conductor(Ledger(options["ledger"]), options["name"], this_controller(), is_gone)
+        conductor = Conductor(Ledger(options["ledger"], create=False), options["name"], this_controller(), is_gone)
         if options["state"] == "left":
             outcome = left(options["results"])
             conductor.leave(host, outcome)

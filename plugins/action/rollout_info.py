@@ -18,7 +18,7 @@ class ActionModule(ControllerAction):
     SPEC = {"name": {"type": "str", "default": "upgrade"}, "ledger": {"type": "str", "required": True}}
 
     def perform(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        ledger = Ledger(options["ledger"])
+        ledger = Ledger(options["ledger"], create=False)
         record = ledger.rollout(options["name"])
         document = report(record, ledger.transitions(record.id)) if record else None
         return {

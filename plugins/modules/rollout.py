@@ -12,7 +12,8 @@ description:
   - O(state=planned) makes a plan from the observations of the hosts, or takes up the open rollout of that name with its
     stored plan. In check mode it shows the plan and records nothing.
   - O(state=staged) takes note of who is staged, and stops the rollout when too many are not.
-  - O(state=ended) closes the books, and fails with one sentence when a host is not confirmed.
+  - O(state=ended) closes the books, and fails with one sentence when a host is not confirmed. It does nothing in a run that
+    has not planned or resumed the rollout.
   - O(state=released) takes a digest out of quarantine.
 options:
   state:
@@ -31,6 +32,7 @@ options:
   hosts:
     description:
       - All hosts that take part. One that has no result counts as missing. Without it, the hosts of the play.
+      - With O(state=ended), the hosts that this run was to upgrade; without it, all of the rollout.
     type: list
     elements: str
   results:

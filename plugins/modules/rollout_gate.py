@@ -9,8 +9,10 @@ short_description: Let a host have its turn in a rollout, and record how it left
 version_added: 0.1.0
 description:
   - O(state=entered) waits until the host may be touched, and records that it is about to be. It refuses when the budget is
-    used up, the rollout was stopped, or nothing is under way that could open the gate.
-  - O(state=left) records how the turn ended, from the results of its tasks, and fails unless the host is confirmed.
+    used up, the rollout was stopped, nothing is under way that could open the gate, or this very run of
+    C(ansible-playbook) has not planned or resumed the rollout.
+  - O(state=left) records how the turn ended, from the results of its tasks, and fails unless the host is confirmed. That takes
+    proof of every step - the target runs, the verdict was good, the confirm succeeded.
   - The play must have C(strategy=ansible.builtin.host_pinned), so that hosts that wait cannot starve hosts in flight.
 options:
   state:
@@ -49,6 +51,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+admitted:
+  description: The host may be touched now. Not so when it is confirmed already.
+  returned: with O(state=entered)
+  type: bool
 msg:
   description: What was done, in a sentence.
   returned: always

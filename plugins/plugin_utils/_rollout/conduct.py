@@ -16,6 +16,7 @@ from .observed import Seen
 from .plan import Quarantined, make_plan
 from .policy import Policy
 from .reconcile import correct, way
+from .turn import Left, text
 
 # How often (s) a waiting host asks the gate.
 GATE_PAUSE = 2.0
@@ -23,6 +24,9 @@ GATE_PAUSE = 2.0
 STALLED_AFTER = 120.0
 # How long (s) a host that was found in the middle of its turn is kept for it when a rollout is taken up again.
 RESUME_LEASE = 900
+# A run that was not heard of for this time (s), and whose death cannot be seen from here, takes no part any more.
+# Longer than a run may be silent: while it stages, it records nothing.
+RUN_LEASE = 7200
 # How often (s) a waiting host says what it waits for.
 SAY_EVERY = 60.0
 
@@ -45,21 +49,51 @@ class Conductor:
         """
         with self.ledger.write() as writer:
             current = writer.rollout(self.name)
-            unended = current is not None and current.state in (OPEN, STOPPED)
-            planned = self._resume(writer, current, fleet, policy, check) if current and unended else None
+            planned = None
+            if current is not None and current.state in (OPEN, STOPPED):
+                others = self._other_runs(writer, current)
+                if others:
+                    planned = self._join(writer, current, others, fleet, policy)
+                else:
+                    planned = self._resume(writer, current, fleet, policy, check)
+                if planned is None and not check:
+                    writer.set_state(current.id, SUPERSEDED, "another target, fleet or policy was asked for")
             if planned is None:
                 plan = make_plan(fleet, policy, writer.quarantine())
-                order = tuple(one.host for one in plan.hosts)
-                rollout_id = None
-                if not check and current and unended:
-                    writer.set_state(current.id, SUPERSEDED, "another target, fleet or policy was asked for")
-                if not check and plan.hosts:
-                    rollout_id = writer.open_rollout(self.name, plan.document())
-                planned = Planned(plan.document(), rollout_id, False, order)
+                rollout_id = writer.open_rollout(self.name, plan.document()) if plan.hosts and not check else None
+                planned = Planned(plan.document(), rollout_id, False, tuple(one.host for one in plan.hosts))
+            if not check and planned.id is not None and not planned.refusal:
+                writer.join(planned.id, self.controller)
         # Only now: what was found out about the hosts is recorded, also where it forbids to go on.
         if planned.refusal:
             raise Refused(planned.refusal)
         return planned
+
+    def _join(
+        self, writer: Writer, current: RolloutRecord, others: Sequence[str], fleet: Sequence[Seen], policy: Policy
+    ) -> Planned:
+        """Share a rollout with runs that are alive. They know better than our observations, which may be older than
+        what they have recorded since: nothing is corrected. Raises Refused."""
+        who = ", ".join(others)
+        if current.state != OPEN:
+            raise Refused(
+                f"cannot join rollout {self.name}: it was stopped ({current.why}), and its run has not ended yet "
+                f"({who}); run again when it has"
+            )
+        seen = {one.host: one for one in fleet}
+        mine = [one for one in current.hosts if one.host in seen]
+        if not _fits(current, fleet, policy):
+            raise Refused(
+                f"cannot plan rollout {self.name}: it is under way to another target, fleet or policy than what is "
+                f"asked for now, driven by {who}; run again when that has ended"
+            )
+        quarantine = writer.quarantine()
+        unfinished = [one for one in mine if one.phase is not Phase.CONFIRMED]
+        bad = next((quarantine[one.target] for one in unfinished if one.target in quarantine), None)
+        if bad is not None:
+            raise Refused(f"cannot join rollout {self.name}: {bad.sentence()}")
+        note = f"shared with {who}"
+        return Planned(dict(current.plan), current.id, True, tuple(one.host for one in unfinished), note=note)
 
     def _resume(
         self, writer: Writer, current: RolloutRecord, fleet: Sequence[Seen], policy: Policy, check: bool
@@ -68,7 +102,8 @@ class Conductor:
         held = {one.host for one in current.hosts if self._driven_by_other(one, writer.now)}
         mine = [one for one in current.hosts if one.host in seen and one.host not in held]
         flying = [one for one in mine if one.phase in IN_FLIGHT or seen[one.host].phase(one.target) is Phase.BOOTED]
-        if not flying and not held and not _fits(current, mine, fleet, policy):
+        fits = _fits(current, fleet, policy) and not _drifted(mine, seen)
+        if not flying and not held and not fits:
             return None
         corrections = {one.host: correct(one, seen[one.host]) for one in mine}
         quarantine = writer.quarantine()
@@ -93,7 +128,35 @@ class Conductor:
             refusal = f"cannot go on with rollout {self.name}: {bad.sentence()}{also}"
         if not check:
             writer.set_state(current.id, STOPPED if refusal else OPEN, refusal or "resumed")
-        return Planned(dict(current.plan), current.id, True, tuple(one.host for one in unfinished), refusal)
+
+        def place(one: HostRecord) -> int:
+            # A host in the middle of its turn goes first: it must not wait for a worker behind hosts that wait for it.
+            if one.host in held:
+                return 2
+            return 0 if corrections[one.host].phase in IN_FLIGHT else 1
+
+        order = tuple(one.host for one in sorted(unfinished, key=place))
+        note = None if fits else "finishing what is under way; run again for what is asked for now"
+        return Planned(dict(current.plan), current.id, True, order, refusal, note)
+
+    def _other_runs(self, writer: Writer, rollout: RolloutRecord) -> list[str]:
+        """Return the other runs that take part in `rollout` and may be alive."""
+        return sorted(
+            run
+            for run, seen_at in writer.runs(rollout.id).items()
+            if run != self.controller and seen_at + RUN_LEASE >= writer.now and not self.gone(run)
+        )
+
+    def _taking_part(self, writer: Writer) -> RolloutRecord:
+        """Return the rollout, if this run planned it or took it up. Raises Refused: another run's plan is no plan."""
+        rollout = writer.rollout(self.name)
+        if rollout is None or self.controller not in writer.runs(rollout.id):
+            raise Refused(
+                f"cannot go on with rollout {self.name}: this run has not planned it, or it was replaced since; "
+                "run the whole upgrade playbook again"
+            )
+        writer.join(rollout.id, self.controller)
+        return rollout
 
     def _driven_by_other(self, one: HostRecord, now: int) -> bool:
         alive = one.controller is not None and one.controller != self.controller and not self.gone(one.controller)
@@ -117,7 +180,7 @@ class Conductor:
         Returns the hosts that are not staged, with the reason. Raises FlotillaError when they are too many.
         """
         with self.ledger.write() as writer:
-            rollout = self._current(writer)
+            rollout = self._taking_part(writer)
             for one in rollout.hosts:
                 if one.host not in results or one.phase not in (Phase.STEADY, Phase.STAGED):
                     continue
@@ -146,8 +209,11 @@ class Conductor:
         idle_since = clock.monotonic()
         said = clock.monotonic()
         while True:
+            if self.gone(self.controller):
+                # A worker that outlived its ansible-playbook: nobody would carry out the turn that it is given.
+                raise FlotillaError(f"cannot let {host} through the gate: this run is dead; {host} was not touched")
             with self.ledger.write() as writer:
-                rollout = self._current(writer)
+                rollout = self._taking_part(writer)
                 verdict = ask(rollout, host, writer.now, self.gone, self.controller)
                 if verdict.answer is Answer.GO:
                     record = next(one for one in rollout.hosts if one.host == host)
@@ -160,15 +226,16 @@ class Conductor:
                     }
                     target = record.phase if record.phase in IN_FLIGHT else Phase.GUARDED
                     writer.move(rollout, host, target, verdict.why, self.controller, **values)
-                    return {"wave": record.wave, "token": record.token + 1, "why": verdict.why}
-                stalled = not verdict.moving and clock.monotonic() - idle_since > STALLED_AFTER
-                if verdict.answer is Answer.STOP or stalled:
-                    reason = verdict.why + (f" (nothing has moved for {STALLED_AFTER:.0f} s)" if stalled else "")
-                    if rollout.state == OPEN:
-                        writer.set_state(rollout.id, STOPPED, reason)
+                    return {"admitted": True, "wave": record.wave, "token": record.token + 1, "why": verdict.why}
+                waited = clock.monotonic() - idle_since > STALLED_AFTER
+                stalled = verdict.answer is Answer.WAIT and not verdict.moving and waited
+                reason = verdict.why + (f" (nothing has moved for {STALLED_AFTER:.0f} s)" if stalled else "")
+                ends = verdict.answer is Answer.STOP or (stalled and not self._other_runs(writer, rollout))
+                if ends and rollout.state == OPEN:
+                    writer.set_state(rollout.id, STOPPED, reason)
             if verdict.answer is Answer.DONE:
-                return {"wave": None, "token": None, "why": verdict.why}
-            if verdict.answer is Answer.STOP or stalled:
+                return {"admitted": False, "wave": None, "token": None, "why": verdict.why}
+            if verdict.answer in (Answer.STOP, Answer.REFUSE) or stalled:
                 raise FlotillaError(f"cannot let {host} through the gate: {reason}; {host} was not touched")
             if verdict.moving:
                 idle_since = clock.monotonic()
@@ -212,21 +279,33 @@ class Conductor:
     # -- the end
 
     def end(self) -> RolloutRecord | None:
-        """Close the books of this run. Returns the record; None when there is no rollout of that name."""
+        """Close the books of this run. Returns the record; None when this run has planned or resumed nothing."""
         with self.ledger.write() as writer:
             rollout = writer.rollout(self.name)
-            if rollout is None or rollout.state not in (OPEN, STOPPED):
-                return rollout
+            if rollout is None or not writer.part(rollout.id, self.controller):
+                return None
             for one in rollout.hosts:
                 if one.phase in IN_FLIGHT and not self._driven_by_other(one, writer.now):
-                    self._walk(writer, rollout, one, Phase.UNREACHABLE, "nobody knows how its turn ended")
+                    self._walk(
+                        writer,
+                        rollout,
+                        one,
+                        Phase.UNREACHABLE,
+                        "nobody knows how its turn ended",
+                        lease_until=None,
+                        controller=None,
+                    )
             rollout = self._current(writer)
+            bad = [one for one in rollout.hosts if one.phase in BAD]
             if all(one.phase is Phase.CONFIRMED for one in rollout.hosts):
                 writer.set_state(rollout.id, DONE, "every host is confirmed")
-            elif not any(one.phase in IN_FLIGHT for one in rollout.hosts):
-                bad = [one for one in rollout.hosts if one.phase in BAD]
-                why = "; ".join(f"{one.host} {one.phase.value}: {one.why}" for one in bad) or rollout.why or "cut off"
+            elif self._other_runs(writer, rollout):
+                pass  # theirs to end
+            elif bad:
+                why = "; ".join(f"{one.host} {one.phase.value}: {one.why}" for one in bad)
                 writer.set_state(rollout.id, STOPPED, why)
+            elif rollout.state == OPEN:
+                writer.set_state(rollout.id, STOPPED, "its run has ended before every host had its turn")
             return writer.rollout(self.name)
 
     def _current(self, writer: Writer) -> RolloutRecord:
@@ -239,82 +318,39 @@ class Conductor:
 @dataclass(frozen=True)
 class Planned:
     """What is to be done. `order`: the hosts that are not confirmed yet, first come first; `id`: None in check mode and
-    where there is nothing to do. `refusal`: why the rollout must not go on."""
+    where there is nothing to do. `refusal`: why the rollout must not go on. `note`: what else the user should know."""
 
     document: Mapping[str, Any]
     id: int | None
     resumed: bool
     order: tuple[str, ...]
     refusal: str | None = None
+    note: str | None = None
 
 
-@dataclass(frozen=True)
-class Left:
-    """How a host left its turn."""
-
-    phase: Phase
-    why: str
-    quarantine: bool = False
-
-
-def left(results: Mapping[str, Mapping[str, Any] | None]) -> Left:
-    """Judge the registered results of a host's turn: `baseline`, `boot`, `verdict`, `confirm`, `rollback`.
-
-    Only a confirm that succeeded is a success. A target is put in quarantine when it was seen to fail: the host went
-    back from it while a controller waited, or its verdict was bad.
-    """
-    done = {name: result for name, result in results.items() if result and not result.get("skipped")}
-    if "confirm" in done and not _trouble(done["confirm"]):
-        return Left(Phase.CONFIRMED, _text(done["confirm"]))
-    boot = done.get("boot", {})
-    if boot.get("failed") and boot.get("phase") in (
-        Phase.ROLLED_BACK.value,
-        Phase.FAILED.value,
-        Phase.UNREACHABLE.value,
-    ):
-        fell_back = boot.get("cause") in ("boot_failed", "not_confirmed", "reset")
-        return Left(Phase(boot["phase"]), _text(boot), quarantine=fell_back)
-    verdict = done.get("verdict", {})
-    judged = bool(verdict.get("failed")) and isinstance(verdict.get("verdict"), Mapping)
-    rollback = done.get("rollback")
-    if rollback is not None and not _trouble(rollback) and judged:
-        return Left(Phase.ROLLED_BACK, _text(verdict), quarantine=True)
-    for name in ("rollback", "confirm", "verdict", "boot", "baseline"):
-        result = done.get(name)
-        if result is not None and result.get("unreachable"):
-            return Left(Phase.UNREACHABLE, f"{name}: {_text(result)}", quarantine=judged)
-    for name in ("confirm", "verdict", "boot", "baseline"):
-        result = done.get(name)
-        if result is not None and result.get("failed"):
-            return Left(Phase.FAILED, f"{name}: {_text(result)}", quarantine=judged)
-    return Left(Phase.FAILED, "its turn was cut off")
-
-
-def _trouble(result: Mapping[str, Any]) -> bool:
-    return bool(result.get("failed") or result.get("unreachable"))
-
-
-def _text(result: Mapping[str, Any]) -> str:
-    return " ".join(str(result.get("msg") or "no reason given").split())
-
-
-def _fits(current: RolloutRecord, mine: Sequence[HostRecord], fleet: Sequence[Seen], policy: Policy) -> bool:
+def _fits(current: RolloutRecord, fleet: Sequence[Seen], policy: Policy) -> bool:
     """Tell whether the stored plan is still the one that would be asked for."""
     if current.plan["policy"] != policy.native():
         return False
-    seen = {one.host: one for one in fleet}
-    for record in mine:
-        host = seen[record.host]
-        if host.trouble is None and host.offer is not None and host.offer.digest != record.target:
+    targets = {one.host: one.target for one in current.hosts}
+    for one in fleet:
+        if one.trouble is not None or one.driver is None:
+            continue
+        if one.host in targets and one.offer is not None and one.offer.digest != targets[one.host]:
             return False
-        if (
-            record.phase is Phase.CONFIRMED
-            and host.trouble is None
-            and host.phase(record.target) is not Phase.CONFIRMED
-        ):
+        if one.host not in targets and not _is_there(one):
             return False
-    planned = {one.host for one in current.hosts}
-    return all(one.host in planned or one.trouble is not None or _is_there(one) or one.driver is None for one in fleet)
+    return True
+
+
+def _drifted(mine: Sequence[HostRecord], seen: Mapping[str, Seen]) -> bool:
+    """Tell whether a host that was confirmed runs something else by now."""
+    return any(
+        one.phase is Phase.CONFIRMED
+        and seen[one.host].trouble is None
+        and seen[one.host].phase(one.target) is not Phase.CONFIRMED
+        for one in mine
+    )
 
 
 def _is_there(one: Seen) -> bool:
@@ -323,12 +359,12 @@ def _is_there(one: Seen) -> bool:
 
 def _staging(one: HostRecord, result: Mapping[str, Any] | None) -> tuple[Phase, str]:
     if result is None or result.get("unreachable"):
-        return Phase.UNREACHABLE, "not reachable for staging" + (f": {_text(result)}" if result else "")
+        return Phase.UNREACHABLE, "not reachable for staging" + (f": {text(result)}" if result else "")
     state = result.get("host_state") or {}
     there = {(state.get(place) or {}).get("digest") for place in ("staged", "booted")}
     if not result.get("failed") and one.target in there:
-        return Phase.STAGED, _text(result)
-    return Phase.FAILED, _text(result)
+        return Phase.STAGED, text(result)
+    return Phase.FAILED, text(result)
 
 
 def _version(rollout: RolloutRecord, host: str) -> str | None:

@@ -7,24 +7,38 @@ import os
 import socket
 from pathlib import Path
 
+# Tells one boot of the machine, and one space of process ids (a container), from another: a pid means nothing beyond.
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_PID_SPACE = Path("/proc/self/ns/pid")
+
 
 def this_controller() -> str:
-    """Return the name of the ansible-playbook that this worker process belongs to: machine:pid:start."""
+    """Return the name of the ansible-playbook that this worker process belongs to: place:pid:start."""
     pid = os.getppid()
-    return f"{socket.gethostname()}:{pid}:{_started(pid)}"
+    return f"{_place()}:{pid}:{_started(pid)}"
 
 
 def is_gone(controller: str) -> bool:
-    """Tell whether that controller is known to be dead. Unknown (another machine) is no."""
-    machine, _colon, rest = controller.rpartition(":")[0].rpartition(":")
-    started = controller.rpartition(":")[2]
-    if machine != socket.gethostname() or not rest.isdigit():
+    """Tell whether that controller is known to be dead. What cannot be known (another machine) is no."""
+    place, pid, started = [*controller.rsplit(":", 2), "", ""][:3]
+    if place != _place() or not pid.isdigit() or not started.isdigit():
         return False
-    return _started(int(rest)) != started
+    return _started(int(pid)) != started
+
+
+def _place() -> str:
+    """Return where process ids mean what they mean here. Where there is no /proc, no death can be proven."""
+    try:
+        return f"{socket.gethostname()}/{_BOOT_ID.read_text(encoding='ascii')[:8]}-{_PID_SPACE.stat().st_ino}"
+    except OSError:
+        return socket.gethostname()
 
 
 def _started(pid: int) -> str | None:
-    """Return the start time of a process in clock ticks since the machine's boot (proc(5), stat field 22)."""
+    """Return the start time of a process in clock ticks since the machine's boot (proc(5), stat field 22).
+
+    None: there is no such process, or it has ended.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -18,6 +18,7 @@ class Answer(str, enum.Enum):
     WAIT = "wait"
     STOP = "stop"
     DONE = "done"  # the host is confirmed already
+    REFUSE = "refuse"  # not this host; that says nothing of the others
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool]
     `asker`: the controller that asks; what it has in hand already it may go on with."""
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None:
-        return Verdict(Answer.STOP, f"{host} is not in the plan of rollout {rollout.name}")
+        return Verdict(Answer.REFUSE, f"{host} is not in the plan of rollout {rollout.name}")
     if rollout.state != OPEN:
         return Verdict(Answer.STOP, f"rollout {rollout.name} is {rollout.state}: {rollout.why or 'no reason recorded'}")
     if me.phase is Phase.CONFIRMED:
@@ -46,17 +47,25 @@ def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool]
     max_unavailable, max_failures = int(rollout.plan["max_unavailable"]), int(rollout.plan["max_failures"])
     others = [one for one in rollout.hosts if one.host != host]
     lost = [one for one in others if one.phase in IN_FLIGHT and _lost(one, now, gone)]
-    bad = [one for one in others if one.phase in BAD] + lost
-    if len(bad) > max_failures:
-        shown = "; ".join(f"{one.host} {'lost' if one in lost else one.phase.value}: {one.why}" for one in bad[:5])
-        return Verdict(Answer.STOP, f"max_failures is {max_failures}, and {len(bad)} failed: {shown}")
+    bad = [one for one in others if one.phase in BAD]
     flying = [one for one in others if one.phase in IN_FLIGHT and one not in lost]
+    if len(bad) > max_failures:
+        shown = "; ".join(f"{one.host} {one.phase.value}: {one.why}" for one in bad[:5])
+        return Verdict(Answer.STOP, f"max_failures is {max_failures}, and {len(bad)} failed: {shown}")
     if me.phase in IN_FLIGHT:
         if not _lost(me, now, gone) and me.controller != asker:
             return Verdict(Answer.WAIT, f"{host} is in the hands of {me.controller}", moving=True)
         return Verdict(Answer.GO, f"{host} is {me.phase.value} since an earlier run was cut off; going on with it")
     if me.phase is not Phase.STAGED:
-        return Verdict(Answer.STOP, f"{host} is {me.phase.value}, not staged: {me.why or 'no reason recorded'}")
+        return Verdict(Answer.REFUSE, f"{host} is {me.phase.value}, not staged: {me.why or 'no reason recorded'}")
+    if len(bad) + len(lost) > max_failures:
+        # Not yet a failure on record: who drove it is dead, and this or another run may find it alive. Nobody goes
+        # meanwhile, and the wait has an end.
+        shown = ", ".join(f"{one.host} ({one.phase.value})" for one in lost[:5])
+        return Verdict(
+            Answer.WAIT, f"max_failures is {max_failures}, and nobody has {shown} in hand any more", moving=bool(flying)
+        )
+    bad += lost
     before = [one for one in others if one.wave < me.wave and one.phase is not Phase.CONFIRMED and one not in bad]
     if before:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in before[:5])
@@ -65,9 +74,9 @@ def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool]
     if len(down) >= max_unavailable:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in down[:5])
         why = f"max_unavailable is {max_unavailable}: {shown}"
-        if not flying:
+        if not flying and not lost:
             return Verdict(Answer.STOP, f"{why}, and nothing is under way that could change that")
-        return Verdict(Answer.WAIT, why, moving=True)
+        return Verdict(Answer.WAIT, why, moving=bool(flying))
     return Verdict(Answer.GO, f"wave {me.wave} is open, {len(down)} of {max_unavailable} are away")
 
 

@@ -26,6 +26,8 @@ from .plan import Quarantined, canonical
 SCHEMA = 1
 # How long (s) a writer waits for another one before it gives up.
 BUSY_TIMEOUT = 30
+# A sign of life is recorded at most this often (s): hosts that wait ask every few seconds.
+HEARTBEAT = 60
 
 if sa is not None:
     _tables = sa.MetaData()
@@ -68,6 +70,14 @@ if sa is not None:
         sa.Column("phase", sa.String(20), nullable=False),
         sa.Column("why", sa.Text),
         sa.Column("controller", sa.String(300)),
+    )
+    # Who takes part: the ansible-playbook runs that planned or resumed a rollout and have not ended it yet.
+    _runs = sa.Table(
+        "rollout_runs",
+        _tables,
+        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), primary_key=True),
+        sa.Column("controller", sa.String(300), primary_key=True),
+        sa.Column("seen_at", sa.BigInteger, nullable=False),
     )
     _quarantine = sa.Table(
         "quarantine",
@@ -117,19 +127,27 @@ class RolloutRecord:
 
 
 class Ledger:
-    """The ledger behind a database URL. Raises Refused when it cannot be opened."""
+    """The ledger behind a database URL. Raises Refused when it cannot be opened.
 
-    def __init__(self, url: str) -> None:
+    `create`: make the file of an SQLite ledger where there is none. Without, such a ledger is empty and stays nowhere.
+    """
+
+    def __init__(self, url: str, create: bool = True) -> None:
         if sa is None:
             raise Refused(
                 "cannot open the ledger: SQLAlchemy 2 is not installed on the controller (pip install SQLAlchemy)"
             )
         try:
             parsed = sa.make_url(url)
+            pool: type[sa.Pool] = sa.NullPool
             if parsed.get_backend_name() == "sqlite" and parsed.database:
-                Path(parsed.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
-                parsed = parsed.set(database=str(Path(parsed.database).expanduser()))
-            self._engine = sa.create_engine(parsed, poolclass=sa.NullPool)
+                path = Path(parsed.database).expanduser()
+                parsed = parsed.set(database=str(path))
+                if create:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                elif not path.exists():
+                    parsed, pool = sa.make_url("sqlite://"), sa.StaticPool
+            self._engine = sa.create_engine(parsed, poolclass=pool)
             if parsed.get_backend_name() == "sqlite":
                 _tune_sqlite(self._engine)
             self._migrate()
@@ -262,6 +280,26 @@ class Writer:
             .where(_hosts.c.rollout_id == rollout_id, _hosts.c.host == host)
             .values(controller=controller, lease_until=self.now + seconds)
         )
+
+    def join(self, rollout_id: int, controller: str) -> None:
+        """Record that the run of `controller` takes part in a rollout, and that it lives."""
+        if self.runs(rollout_id).get(controller, 0) > self.now - HEARTBEAT:
+            return
+        self.part(rollout_id, controller)
+        values = {"rollout_id": rollout_id, "controller": controller, "seen_at": self.now}
+        self._connection.execute(_runs.insert().values(values))
+
+    def part(self, rollout_id: int, controller: str) -> bool:
+        """Record that `controller` takes no part any more; return whether it did."""
+        result = self._connection.execute(
+            _runs.delete().where(_runs.c.rollout_id == rollout_id, _runs.c.controller == controller)
+        )
+        return bool(result.rowcount)
+
+    def runs(self, rollout_id: int) -> dict[str, int]:
+        """Return who takes part in a rollout: controller to the time when it was last heard of."""
+        rows = self._connection.execute(sa.select(_runs).where(_runs.c.rollout_id == rollout_id))
+        return {row.controller: row.seen_at for row in rows}
 
     def quarantine(self) -> dict[str, Quarantined]:
         rows = self._connection.execute(sa.select(_quarantine).where(_quarantine.c.released_at.is_(None)))

@@ -35,7 +35,10 @@ def correct(record: HostRecord, host: Seen) -> Correction:
         if record.phase in IN_FLIGHT or record.phase in (Phase.FAILED, Phase.UNREACHABLE):
             return Correction(Phase.BOOTED, "runs the target without a guard; the verdict is asked for again")
         return Correction(Phase.STAGED, "runs the target, not by this rollout; it goes through the gate all the same")
-    if phase is Phase.ROLLED_BACK and host.fallback_cause == "boot_failed":
+    # What a host tells of its last fallback is news only where the ledger does not know yet how the turn ended. Else it
+    # is the failure on record, and the user may have released the target since.
+    news = record.phase in IN_FLIGHT or record.phase in (Phase.FAILED, Phase.UNREACHABLE)
+    if phase is Phase.ROLLED_BACK and host.fallback_cause == "boot_failed" and news:
         return Correction(Phase.ROLLED_BACK, f"boot_failed: {host.fallback_evidence}", quarantine=True)
     if phase is Phase.GUARDED or (host.staged and host.staged.digest == record.target):
         return Correction(Phase.STAGED, "the target is staged; it was not booted")

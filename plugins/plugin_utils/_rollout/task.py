@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._errors import FlotillaError
@@ -34,7 +34,9 @@ class RolloutTask:
         state = self._options["state"]
         if self._check and state != "planned":
             return {"changed": False, "msg": f"check mode: nothing was {state}"}
-        ledger = Ledger(self._options["ledger"])
+        # Check mode leaves nothing behind, and what only reads makes no ledger either.
+        creates = state in ("planned", "staged") and not self._check
+        ledger = Ledger(self._options["ledger"], create=creates)
         conductor = Conductor(ledger, self._options["name"], this_controller(), is_gone)
         if state == "planned":
             return self._planned(conductor, diff)
@@ -42,7 +44,7 @@ class RolloutTask:
             missing = conductor.staged({host: self._result(host) for host in self._hosts()})
             return {"changed": False, "msg": "staged" + "".join(f"; {h} is not: {why}" for h, why in missing.items())}
         if state == "ended":
-            return _ended(conductor)
+            return _ended(conductor, self._options["hosts"])
         return _released(ledger, self._options["digest"])
 
     def _hosts(self) -> list[str]:
@@ -95,16 +97,19 @@ def _planned_sentence(planned: Planned) -> str:
         )
     waves = [[one["host"] for one in wave if one["host"] in planned.order] for wave in planned.document["waves"]]
     shown = "; ".join(f"wave {number}: {', '.join(wave)}" for number, wave in enumerate(waves, 1) if wave)
-    return f"{'resumed' if planned.resumed else 'planned'} {len(planned.order)} hosts: {shown}"
+    note = f" ({planned.note})" if planned.note else ""
+    return f"{'resumed' if planned.resumed else 'planned'} {len(planned.order)} hosts{note}: {shown}"
 
 
-def _ended(conductor: Conductor) -> dict[str, Any]:
+def _ended(conductor: Conductor, hosts: Sequence[str] | None) -> dict[str, Any]:
+    """Close the books; `hosts`: those that this run was to upgrade, all of the rollout without it."""
     record = conductor.end()
     if record is None:
-        return {"changed": False, "msg": ["no rollout so far: nothing was to be done"], "report": None}
+        return {"changed": False, "msg": ["no rollout was under way in this run"], "report": None}
     document = report(record, conductor.ledger.transitions(record.id))
     lines = table(document)
-    unconfirmed = [one for one in record.hosts if one.phase is not Phase.CONFIRMED]
+    mine = {one.host for one in record.hosts} if hosts is None else set(hosts)
+    unconfirmed = [one.host for one in record.hosts if one.host in mine and one.phase is not Phase.CONFIRMED]
     if record.state != DONE and unconfirmed:
         raise FlotillaError(sentences(record), report=document, table=lines)
     return {"changed": False, "msg": lines, "report": document}

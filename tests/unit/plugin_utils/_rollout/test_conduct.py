@@ -12,11 +12,12 @@ import pytest
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import IN_FLIGHT, Phase
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.conduct import Conductor, Left, left
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.conduct import Conductor
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.gate import Answer, ask
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import Ledger
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.observed import Seen, Version
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.turn import Left
 
 OLD, NEW = Version("a" * 64, "1"), Version("b" * 64, "2")
 POLICY = Policy.parse({"waves": [1, "100%"], "max_unavailable": 1, "max_failures": 0})
@@ -168,6 +169,14 @@ def test_lost_power_then_back(tmp_path: Path) -> None:
     assert _enter(conductor, "h2")["wave"] == 2
 
 
+def test_only_looking_makes_no_ledger(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new/ledger.sqlite"
+    ledger = Ledger(url, create=False)
+    assert ledger.rollout("upgrade") is None
+    assert ledger.quarantine() == {}
+    assert not (tmp_path / "new").exists()
+
+
 def test_check_mode_records_nothing(tmp_path: Path) -> None:
     conductor = _conductor(tmp_path)
     assert conductor.plan(_fleet(), POLICY, check=True).order == ("h1", "h2", "h3")
@@ -193,42 +202,9 @@ def test_too_many_that_cannot_stage_stop_it(tmp_path: Path) -> None:
         conductor.staged(results)
 
 
-@pytest.mark.parametrize(
-    ("results", "phase", "quarantine"),
-    [
-        ({"confirm": {"msg": "confirmed"}}, Phase.CONFIRMED, False),
-        (
-            {"boot": {"failed": True, "phase": "rolled_back", "cause": "boot_failed", "msg": "m"}},
-            Phase.ROLLED_BACK,
-            True,
-        ),
-        (
-            {"boot": {"failed": True, "phase": "rolled_back", "cause": "not_activated", "msg": "m"}},
-            Phase.ROLLED_BACK,
-            False,
-        ),
-        ({"boot": {"failed": True, "phase": "unreachable", "msg": "m"}}, Phase.UNREACHABLE, False),
-        (
-            {
-                "boot": {"msg": "m"},
-                "verdict": {"failed": True, "verdict": {}, "msg": "sick"},
-                "rollback": {"msg": "back"},
-            },
-            Phase.ROLLED_BACK,
-            True,
-        ),
-        ({"baseline": {"unreachable": True, "msg": "gone"}}, Phase.UNREACHABLE, False),
-        ({"confirm": {"failed": True, "msg": "too late"}}, Phase.FAILED, False),
-        ({}, Phase.FAILED, False),
-    ],
-)
-def test_judgement_of_a_turn(results: dict[str, Any], phase: Phase, quarantine: bool) -> None:
-    judged = left(results)
-    assert (judged.phase, judged.quarantine) == (phase, quarantine)
-
-
-def _drive(folder: Path, controller: str, worst: Any) -> None:
+def _drive(folder: Path, controller: str, worst: Any, fleet: list[Seen], policy: Policy) -> None:
     conductor = _conductor(folder, controller)
+    conductor.plan(fleet, policy, check=False)
     for _round in range(60):
         record = conductor.ledger.rollout("upgrade")
         assert record is not None
@@ -248,23 +224,125 @@ def _drive(folder: Path, controller: str, worst: Any) -> None:
             except FlotillaError:
                 return
             time.sleep(0.01)
-            conductor.leave(host, CONFIRMED)
+            try:
+                conductor.leave(host, CONFIRMED)
+            except FlotillaError:  # another one had it
+                continue
 
 
-def test_two_controllers_share_one_budget(tmp_path: Path) -> None:
-    conductor = _conductor(tmp_path)
+def test_several_controllers_share_one_budget(tmp_path: Path) -> None:
+    conductor = _conductor(tmp_path, "c0")
     fleet = [Seen(f"h{n}", driver="ostree", booted=OLD, offer=NEW) for n in range(12)]
     policy = Policy.parse({"waves": ["100%"], "max_unavailable": 2, "max_failures": 0})
     conductor.plan(fleet, policy, check=False)
     conductor.staged({one.host: _is_staged() for one in fleet})
     context = multiprocessing.get_context("fork")
     worst = context.Value("i", 0)
-    drivers = [context.Process(target=_drive, args=(tmp_path, f"c{n}", worst)) for n in (1, 2, 3)]
+    drivers = [context.Process(target=_drive, args=(tmp_path, f"c{n}", worst, fleet, policy)) for n in (1, 2, 3)]
     for driver in drivers:
         driver.start()
     for driver in drivers:
         driver.join(60)
     assert worst.value <= 2
+    assert set(_phases(conductor).values()) == {Phase.CONFIRMED}
+
+
+def test_a_run_that_did_not_plan_gets_nowhere(tmp_path: Path) -> None:
+    """Facts of an earlier run may be in a cache: another run's plan is no permission."""
+    _start(tmp_path)
+    stranger = _conductor(tmp_path, "c2")
+    with pytest.raises(Refused, match="this run has not planned it"):
+        _enter(stranger, "h1")
+    with pytest.raises(Refused, match="this run has not planned it"):
+        stranger.staged({"h1": _is_staged()})
+    assert stranger.end() is None
+    assert set(_phases(stranger).values()) == {Phase.STAGED}
+
+
+def test_a_worker_that_outlived_its_run_is_let_nowhere(tmp_path: Path) -> None:
+    _start(tmp_path)
+    orphan = _conductor(tmp_path, dead=("c1",))
+    with pytest.raises(FlotillaError, match="this run is dead; h1 was not touched"):
+        _enter(orphan, "h1")
+    assert _phases(orphan)["h1"] is Phase.STAGED
+
+
+def test_joining_corrects_nothing(tmp_path: Path) -> None:
+    """What the second run observed may be older than what the first one has recorded since."""
+    first = _start(tmp_path)
+    second = _conductor(tmp_path, "c2")
+    planned = second.plan(_fleet(), POLICY, check=False)
+    assert planned.note == "shared with c1"
+    assert set(_phases(first).values()) == {Phase.STAGED}
+    _enter(first, "h1")
+    first.leave("h1", CONFIRMED)
+    assert second.plan(_fleet(), POLICY, check=False).order == ("h2", "h3")
+    assert _enter(second, "h1")["admitted"] is False
+    assert _enter(second, "h2")["admitted"] is True
+
+
+@pytest.mark.parametrize("what", ["target", "policy", "stopped"])
+def test_joining_what_cannot_be_shared_is_refused(tmp_path: Path, what: str) -> None:
+    first = _start(tmp_path)
+    second = _conductor(tmp_path, "c2")
+    newer = Version("c" * 64, "3")
+    fleet = [Seen(one.host, driver="ostree", booted=OLD, offer=newer) for one in _fleet()]
+    policy = Policy.parse({"waves": ["100%"], "max_unavailable": 3, "max_failures": 0})
+    if what == "stopped":
+        _enter(first, "h1")
+        with pytest.raises(FlotillaError):
+            first.leave("h1", Left(Phase.FAILED, "it broke"))
+    with pytest.raises(Refused, match="c1"):
+        second.plan(fleet if what == "target" else _fleet(), policy if what == "policy" else POLICY, check=False)
+    record = first.ledger.rollout("upgrade")
+    assert record is not None
+    assert record.state == ("stopped" if what == "stopped" else "open")
+
+
+def test_a_run_that_ends_leaves_the_rest_to_the_other(tmp_path: Path) -> None:
+    first, second = _start(tmp_path), _conductor(tmp_path, "c2")
+    second.plan(_fleet(), POLICY, check=False)
+    record = second.end()
+    assert record is not None
+    assert record.state == "open"
+    _enter(first, "h1")
+    first.leave("h1", CONFIRMED)
+    record = first.end()
+    assert record is not None
+    assert (record.state, record.why) == ("stopped", "its run has ended before every host had its turn")
+
+
+def test_what_is_under_way_is_finished_first_and_that_is_said(tmp_path: Path) -> None:
+    first = _start(tmp_path)
+    _enter(first, "h1")
+    second = _conductor(tmp_path, "c2", dead=("c1",))
+    newer = Version("c" * 64, "3")
+    fleet = [Seen(one.host, driver="ostree", booted=OLD, offer=newer) for one in _fleet()]
+    fleet[0] = Seen("h1", driver="ostree", booted=NEW, offer=newer, on_trial=NEW.digest)
+    planned = second.plan(fleet, POLICY, check=False)
+    assert planned.note == "finishing what is under way; run again for what is asked for now"
+    assert planned.document["waves"][0][0]["target"]["digest"] == NEW.digest
+
+
+def test_a_host_that_may_not_go_stops_nobody_else(tmp_path: Path) -> None:
+    conductor = _conductor(tmp_path)
+    policy = Policy.parse({"waves": ["100%"], "max_unavailable": 2, "max_failures": 1})
+    conductor.plan(_fleet(), policy, check=False)
+    conductor.staged({"h1": {"failed": True, "msg": "no space"}, "h2": _is_staged(), "h3": _is_staged()})
+    with pytest.raises(FlotillaError, match="h1 is failed, not staged: no space"):
+        _enter(conductor, "h1")
+    assert _enter(conductor, "h2")["admitted"] is True
+
+
+def test_nothing_to_do_after_a_stopped_rollout_is_no_failure(tmp_path: Path) -> None:
+    conductor = _start(tmp_path)
+    _enter(conductor, "h1")
+    with pytest.raises(FlotillaError):
+        conductor.leave("h1", Left(Phase.FAILED, "it broke"))
+    assert conductor.end() is not None
+    back = [Seen(one.host, driver="ostree", booted=OLD, offer=OLD) for one in _fleet()]
+    assert conductor.plan(back, POLICY, check=False).order == ()
+    assert conductor.end() is None
 
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////proc/nowhere/x.sqlite", "nodialect://x:secret@y/z"])
@@ -272,3 +350,48 @@ def test_ledger_that_cannot_be_opened(url: str) -> None:
     with pytest.raises(Refused, match="cannot open the ledger") as refused:
         Ledger(url)
     assert "secret" not in str(refused.value)
+
+
+def test_resumed_hosts_in_flight_come_first(tmp_path: Path) -> None:
+    """With one worker, a host that waits for them would keep it from them."""
+    policy = Policy.parse({"waves": ["100%"], "max_unavailable": 1, "max_failures": 0})
+    first = _conductor(tmp_path)
+    first.plan(_fleet(), policy, check=False)
+    first.staged({name: _is_staged() for name in ("h1", "h2", "h3")})
+    _enter(first, "h3")
+    second = _conductor(tmp_path, "c2", dead=("c1",))
+    on_trial = Seen("h3", driver="ostree", booted=NEW, offer=NEW, on_trial=NEW.digest)
+    assert second.plan(_fleet(h3=on_trial), policy, check=False).order == ("h3", "h1", "h2")
+
+
+def test_staged_by_another_run_after_it_was_observed(tmp_path: Path) -> None:
+    _start(tmp_path)
+    second = _conductor(tmp_path, "c2")
+    second.plan(_fleet(), POLICY, check=False)  # observed before the first run had staged
+    assert set(_phases(second).values()) == {Phase.STAGED}
+
+
+def test_traces_of_a_released_digest_are_no_new_proof(tmp_path: Path) -> None:
+    conductor = _start(tmp_path)
+    _enter(conductor, "h1")
+    with pytest.raises(FlotillaError):
+        conductor.leave("h1", Left(Phase.ROLLED_BACK, "it panics", quarantine=True))
+    conductor.end()
+    with conductor.ledger.write() as writer:
+        writer.release(NEW.digest, "me")
+    traces = Seen("h1", driver="ostree", booted=OLD, offer=NEW, fell_back_from=NEW.digest, fallback_cause="boot_failed")
+    assert conductor.plan(_fleet(h1=traces), POLICY, check=False).order[0] == "h1"
+    assert conductor.ledger.quarantine() == {}
+
+
+@pytest.mark.parametrize("case", ["newer schema", "unwritable"])
+def test_ledger_that_cannot_be_used(tmp_path: Path, case: str) -> None:
+    path = tmp_path / "ledger.sqlite"
+    if case == "newer schema":
+        ledger = Ledger(f"sqlite:///{path}")
+        with ledger._engine.begin() as connection:
+            connection.exec_driver_sql("insert into flotilla_schema values (99)")
+    else:
+        path.mkdir()
+    with pytest.raises(Refused, match="schema 99 is newer" if case == "newer schema" else "cannot open the ledger"):
+        Ledger(f"sqlite:///{path}")

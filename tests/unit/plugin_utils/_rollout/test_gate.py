@@ -71,9 +71,9 @@ S, G, B, C = Phase.STAGED, Phase.GUARDED, Phase.BOOTED, Phase.CONFIRMED
         pytest.param([("a", 1, G), ("b", 1, S)], {}, Answer.WAIT, id="budget is used by one in flight"),
         pytest.param([("a", 1, G), ("b", 1, S)], {"unavailable": 2}, Answer.GO, id="budget has room"),
         pytest.param([("b", 1, C)], {}, Answer.DONE, id="confirmed already"),
-        pytest.param([("b", 1, Phase.STEADY)], {}, Answer.STOP, id="not staged"),
+        pytest.param([("b", 1, Phase.STEADY)], {}, Answer.REFUSE, id="not staged"),
         pytest.param([("b", 1, S)], {"state": "stopped"}, Answer.STOP, id="rollout was stopped"),
-        pytest.param([("a", 1, S)], {}, Answer.STOP, id="not in the plan"),
+        pytest.param([("a", 1, S)], {}, Answer.REFUSE, id="not in the plan"),
     ],
 )
 def test_situation(hosts: list[tuple[str, int, Phase]], options: dict[str, object], expected: Answer) -> None:
@@ -81,9 +81,14 @@ def test_situation(hosts: list[tuple[str, int, Phase]], options: dict[str, objec
     assert _ask(rollout, "b") is expected
 
 
-def test_host_of_a_dead_controller_counts_as_lost() -> None:
-    assert _ask(_rollout(_host("a", 1, B, DEAD), _host("b", 2, S)), "b") is Answer.STOP
-    assert _ask(_rollout(_host("a", 1, B, lease=-1), _host("b", 2, S)), "b") is Answer.STOP
+@pytest.mark.parametrize("lost", [_host("a", 1, B, DEAD), _host("a", 1, B, lease=-1)])
+def test_host_of_a_dead_controller_counts_as_lost(lost: HostRecord) -> None:
+    """It may be found alive, so the others wait; that wait ends by itself, because nothing is moving."""
+    verdict = ask(_rollout(lost, _host("b", 2, S)), "b", NOW, lambda controller: controller == DEAD)
+    assert verdict.answer is Answer.WAIT
+    assert not verdict.moving
+    assert _ask(_rollout(lost, _host("b", 2, S), failures=1), "b") is Answer.WAIT  # nobody else may be away
+    assert _ask(_rollout(lost, _host("b", 2, S), failures=1, unavailable=2), "b") is Answer.GO
 
 
 def test_taken_over_only_from_the_dead() -> None:
