@@ -27,8 +27,8 @@ from .seed import credentials, encoded
 
 QEMU = "qemu-system-x86_64"
 DISK, CONSOLE, RECORD = "disk.qcow2", "console.log", "machine.json"
-# Hardware acceleration has to show that it works. First the firmware: seconds that it may take, and how much longer than
-# under software emulation (a factor, and seconds for the noise of a busy controller).
+# Hardware acceleration has to show that it works. First the firmware: seconds that it may take, and how much longer
+# than under software emulation (a factor, and seconds for the noise of a busy controller).
 PROBE_TIME = 6
 SLOWER, SLACK = 2.0, 0.5
 # Then the first boot: seconds until the OS answers. Software emulation takes over when it does not.
