@@ -46,7 +46,8 @@ REACHING_OUT |= {"sqlite3", "subprocess", "tempfile", "threading", "time", "urll
 MAY_REACH_OUT = {
     "_action.py": {"time"},
     "_host.py": {"secrets", "signal"},
-    "_provision/qemu.py": {"os", "shutil", "signal", "socket", "subprocess", "time"},
+    "_provision/qemu.py": {"os", "shutil", "signal", "socket", "subprocess", "threading", "time"},
+    "_provision/qmp.py": {"os", "socket"},
     "_provision/seed.py": {"os", "subprocess"},
     "_rollout/controller.py": {"os", "socket"},
 }
