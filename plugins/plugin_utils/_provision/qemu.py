@@ -231,17 +231,15 @@ def _firmware_time(accelerator: str) -> float | None:
     argv = [QEMU, *_ACCELERATION[accelerator], "-m", "64", "-nodefaults", "-no-user-config", "-display", "none"]
     argv += ["-chardev", "stdio,id=d", "-device", "isa-debugcon,iobase=0x402,chardev=d", "-no-reboot"]
     began = time.monotonic()
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    timer = threading.Timer(PROBE_TIME, process.kill)
-    timer.start()
-    try:
-        assert process.stdout is not None
-        said = any(b"No bootable device" in line for line in process.stdout)
-        return time.monotonic() - began if said else None
-    finally:
-        timer.cancel()
-        process.kill()
-        process.wait()
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        timer = threading.Timer(PROBE_TIME, process.kill)
+        timer.start()
+        try:
+            said = any(b"No bootable device" in line for line in process.stdout or ())
+            return time.monotonic() - began if said else None
+        finally:
+            timer.cancel()
+            process.kill()
 
 
 def _greeted(port: int) -> bool:
