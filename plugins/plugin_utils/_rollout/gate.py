@@ -141,7 +141,7 @@ class _Places:
         return Counter(group for one in hosts for group in self._hosts[one.host]["groups"].items())
 
     def failed_too_often(self, bad: Sequence[HostRecord]) -> str | None:
-        """Return which group has lost more hosts than it may. That stops the rollout everywhere: it is no local matter."""
+        """Say which group has lost more hosts than it may. That stops the rollout, in all groups."""
         if not self._budgets:
             return None
         for (label, value), count in sorted(self._count(bad).items()):
@@ -158,7 +158,7 @@ class _Places:
     def full(
         self, host: str, down: Sequence[HostRecord], flying: Sequence[HostRecord], lost: Sequence[HostRecord]
     ) -> Verdict | None:
-        """Return the answer for a host one of whose groups has as many hosts away as it may; None when all have room."""
+        """Return the answer for a host of a group that has as many hosts away as it may; None where there is room."""
         if not self._budgets:
             return None
         for label, value in self._hosts[host]["groups"].items():

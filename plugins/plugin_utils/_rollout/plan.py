@@ -16,7 +16,6 @@ from .policy import Policy
 from .topology import GroupBudget, budgets, groups_of
 from .waves import Growth
 
-
 # How the reasons begin for which the policy alone leaves a host out.
 EXCLUDED, IN_NO_WINDOW = "excluded", "in no window"
 

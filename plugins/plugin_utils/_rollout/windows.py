@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Maintenance windows: days, times on the wall clock, a time zone. Pure: what time it is comes from the caller.
 
-A window begins on each of its days; one that ends at or before its beginning ends on the next day. Changes of the clock:
-a time that is shown twice counts the first time; one that is skipped is the moment of the skip. So a window is never
-torn in two, and one that is skipped as a whole does not open on that day.
+A window begins on each of its days; one that ends before the time of its beginning ends on the next day. When clocks
+change, a time that is shown twice counts the first time, and one that is skipped is the moment of the skip: a window is
+never torn in two, and one that is skipped as a whole does not open on that day.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _AHEAD = 15
 
 @dataclass(frozen=True)
 class Window:
-    """`days`: 0 is Monday. `start`, `end`: minutes since midnight, `end` at most 1440. `hosts`: whom it is for; None: all."""
+    """`days`: 0 is Monday. `start`, `end`: minutes since midnight, up to 1440. `hosts`: whom it is for; None: all."""
 
     days: tuple[int, ...]
     start: int
@@ -51,7 +51,7 @@ class Window:
         if not isinstance(days, Sequence) or isinstance(days, str) or any(str(day).lower() not in DAYS for day in days):
             raise Refused(f"cannot read {what}: days must be a list out of {', '.join(DAYS)}, not {days!r}")
         start, end = (_minutes(value.get(name), f"{what}: {name}") for name in ("from", "to"))
-        if start == end or start == _DAY:
+        if start in (end, _DAY):
             raise Refused(
                 f"cannot read {what}: from {_clock(start)} to {_clock(end)} is no time at all; a whole day is from "
                 '"00:00" to "24:00"'
@@ -110,7 +110,7 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
         raise Refused(
-            f"cannot use time zone {name!r}: the controller has no such IANA time zone (is the package tzdata installed?)"
+            f"cannot use time zone {name!r}: the controller knows no such IANA time zone (is tzdata installed?)"
         ) from exc
 
 
