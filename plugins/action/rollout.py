@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import POLICY_OPTIONS
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.task import RolloutTask
 
 
@@ -21,9 +22,8 @@ class ActionModule(ControllerAction):
         "ledger": {"type": "str", "required": True},
         "hosts": {"type": "list", "elements": "str"},
         "results": {"type": "str"},
-        "waves": {"type": "list", "elements": "raw", "default": [1, "100%"]},
-        "max_unavailable": {"type": "raw", "default": 1},
-        "max_failures": {"type": "raw", "default": 0},
+        "plan": {"type": "dict", "default": {}},
+        **POLICY_OPTIONS,
         "digest": {"type": "str"},
     }
     REQUIRED_IF = (

@@ -41,22 +41,18 @@ options:
         M(flotilla.container_os.deployment_info) with its offer, for O(state=staged) that of
         M(flotilla.container_os.deployment).
     type: str
-  waves:
-    description: Sizes of the waves, numbers or percentages of the hosts that take part. The last one repeats.
-    type: list
-    elements: raw
-    default: [1, "100%"]
-  max_unavailable:
-    description: How many hosts, or percent of them, may be away at the same time.
-    type: raw
-    default: 1
-  max_failures:
-    description: How many hosts, or percent of them, may fail over the whole rollout.
-    type: raw
-    default: 0
+  plan:
+    description:
+      - With O(state=planned), the plan that M(flotilla.container_os.rollout_plan) returned, to carry out that one and no other.
+        Its policy is used, not the options here.
+      - Refused where it was edited, and where the fleet does not match it any more, with the host and the difference.
+    type: dict
+    default: {}
   digest:
     description: The digest to release, or at least its first twelve characters.
     type: str
+extends_documentation_fragment:
+  - flotilla.container_os.rollout_policy
 notes:
   - Works on the controller alone; no host is connected to.
 author:
@@ -80,7 +76,7 @@ msg:
   returned: always
   type: raw
 plan:
-  description: The plan - C(waves), C(left_out), C(policy), C(max_unavailable), C(max_failures) and its C(digest).
+  description: The plan; see M(flotilla.container_os.rollout_plan).
   returned: with O(state=planned)
   type: dict
 order:

@@ -10,10 +10,12 @@ from typing import Any
 from .._errors import FlotillaError, Refused
 from .._model.host import Clock
 from .._model.phase import BAD, IN_FLIGHT, Phase
+from .apply import check_same_plan
 from .gate import Answer, ask
+from .history import turn_seconds
 from .ledger import DONE, OPEN, STOPPED, SUPERSEDED, HostRecord, Ledger, RolloutRecord, Writer, utc
 from .observed import Seen
-from .plan import Quarantined, make_plan
+from .plan import Quarantined, left_out_by_policy, make_plan
 from .policy import Policy
 from .reconcile import correct, way
 from .turn import Left, text
@@ -42,9 +44,12 @@ class Conductor:
 
     # -- planning
 
-    def plan(self, fleet: Sequence[Seen], policy: Policy, check: bool) -> Planned:
+    def plan(
+        self, fleet: Sequence[Seen], policy: Policy, check: bool, wanted: Mapping[str, Any] | None = None
+    ) -> Planned:
         """Resume the open rollout where it fits what was observed, else plan a new one.
 
+        `wanted`: the document of the only plan that may be carried out.
         In check mode nothing is recorded. Raises Refused.
         """
         with self.ledger.write() as writer:
@@ -59,9 +64,14 @@ class Conductor:
                 if planned is None and not check:
                     writer.set_state(current.id, SUPERSEDED, "another target, fleet or policy was asked for")
             if planned is None:
-                plan = make_plan(fleet, policy, writer.quarantine())
-                rollout_id = writer.open_rollout(self.name, plan.document()) if plan.hosts and not check else None
-                planned = Planned(plan.document(), rollout_id, False, tuple(one.host for one in plan.hosts))
+                plan = make_plan(fleet, policy, writer.quarantine(), history=turn_seconds(current))
+                document = plan.document()
+                if wanted is not None:
+                    check_same_plan(wanted, document, under_way=False)
+                rollout_id = writer.open_rollout(self.name, document) if plan.hosts and not check else None
+                planned = Planned(document, rollout_id, False, tuple(one.host for one in plan.hosts))
+            elif wanted is not None:
+                check_same_plan(wanted, planned.document, under_way=True)
             if not check and planned.id is not None and not planned.refusal:
                 writer.join(planned.id, self.controller)
         # Only now: what was found out about the hosts is recorded, also where it forbids to go on.
@@ -333,8 +343,9 @@ def _fits(current: RolloutRecord, fleet: Sequence[Seen], policy: Policy) -> bool
     if current.plan["policy"] != policy.native():
         return False
     targets = {one.host: one.target for one in current.hosts}
+    left_out = left_out_by_policy(current.plan)
     for one in fleet:
-        if one.trouble is not None or one.driver is None:
+        if one.host in left_out or one.trouble is not None or one.driver is None:
             continue
         if one.host in targets and one.offer is not None and one.offer.digest != targets[one.host]:
             return False

@@ -9,7 +9,8 @@ from typing import Any
 
 from .._errors import Refused
 from .._health.request import validate_durations, validate_probes
-from .policy import Policy
+from .apply import check_document
+from .policy import POLICY_OPTIONS, Policy
 
 # Durations in seconds, and the least that each may be.
 _DURATIONS = {
@@ -24,7 +25,10 @@ _DURATIONS = {
 
 def check_upgrade(values: Mapping[str, Any], total: int) -> None:
     """Check the variables of role `upgrade`, the same for every host, against a fleet of `total`. Raises Refused."""
-    policy = Policy.parse({name: values[f"upgrade_{name}"] for name in ("waves", "max_unavailable", "max_failures")})
+    plan = values["upgrade_plan"]
+    if plan:
+        check_document(plan)
+    policy = Policy.parse(plan["policy"] if plan else {name: values[f"upgrade_{name}"] for name in POLICY_OPTIONS})
     policy.check_reachable(total)
     for name, least in _DURATIONS.items():
         value = int(values[name])

@@ -10,10 +10,11 @@ from .._errors import FlotillaError
 from .._model.native import native
 from .._model.outcome import Outcome
 from .._model.phase import Phase
+from .apply import check_document
 from .conduct import Conductor, Planned
 from .controller import is_gone, this_controller
+from .fleet import look_at
 from .ledger import DONE, Ledger
-from .observed import seen
 from .policy import Policy
 from .report import report, sentences, table
 
@@ -55,9 +56,13 @@ class RolloutTask:
         return native(found) if isinstance(found, Mapping) else None
 
     def _planned(self, conductor: Conductor, diff: bool) -> dict[str, Any]:
-        policy = Policy.parse(self._options)
-        fleet = [seen(host, self._result(host)) for host in self._hosts()]
-        planned = conductor.plan(fleet, policy, self._check)
+        wanted = self._options["plan"] or None
+        if wanted is not None:
+            check_document(wanted)
+        # A given plan brings the policy that it was made under.
+        policy = Policy.parse(wanted["policy"] if wanted else self._options)
+        fleet = look_at(self._hosts(), self._vars["hostvars"], self._options["results"], policy)
+        planned = conductor.plan(fleet, policy, self._check, wanted)
         order = [] if self._check else list(planned.order)
         fact = {
             "name": self._options["name"],
