@@ -47,12 +47,10 @@ class Server:
             raise
 
     def start(self) -> None:
-        options = (
-            f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync={'on' if self._durable else 'off'}"
-        )
-        self._run(
-            "pg_ctl", "start", "--wait", f"--timeout={PATIENCE}", f"--log={self.folder}/log", f"--options={options}"
-        )
+        fsync = "on" if self._durable else "off"
+        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync={fsync}"
+        log = f"--log={self.folder}/log"
+        self._run("pg_ctl", "start", "--wait", f"--timeout={PATIENCE}", log, f"--options={options}")
 
     def stop(self) -> None:
         """Stop it; whoever is connected loses the connection."""
@@ -74,20 +72,19 @@ class Server:
         return f"postgresql+psycopg://flotilla@/{name}?host={self.folder}"
 
     def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [programs() / program, *arguments],
-            cwd=self.folder,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PGDATA": f"{self.folder}/data"},
-            # (Not a pipe: the server would keep it open.)
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors(),
-            check=False,
-            timeout=2 * PATIENCE,
-            **self._as,
-        )
+        errors = self.folder / "errors"
+        # Not a pipe: the server keeps what it was started with.
+        with errors.open("w") as stderr:
+            done = subprocess.run(
+                [programs() / program, *arguments],
+                cwd=self.folder,
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PGDATA": f"{self.folder}/data"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                check=False,
+                timeout=2 * PATIENCE,
+                **self._as,
+            )
         if done.returncode:
-            raise RuntimeError(f"{program} exited with {done.returncode}: {(self.folder / 'errors').read_text()}")
-
-    def _errors(self) -> int:
-        return os.open(self.folder / "errors", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            raise RuntimeError(f"{program} exited with {done.returncode}: {errors.read_text()}")

@@ -185,8 +185,8 @@ class Writer:
     def move(self, rollout: RolloutRecord, host: str, phase: Phase, why: str, by: str, **values: Any) -> None:
         """Record that `host` goes to `phase`, as `by` says.
 
-        Raises FlotillaError for a way not in the table, and when the lease has another token than in `rollout`: somebody
-        else has the host.
+        Raises FlotillaError for a way not in the table, and when the lease has another token than in `rollout`: then
+        somebody else has the host.
         """
         record = next(one for one in rollout.hosts if one.host == host)
         if not may_go(record.phase, phase):
