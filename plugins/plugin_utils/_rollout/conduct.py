@@ -110,7 +110,8 @@ class Conductor:
         for one in mine:
             correction = corrections[one.host]
             if not check:
-                self._walk(writer, current, one, correction.phase, correction.why)
+                ended = {"lease_until": None, "controller": None}
+                self._walk(writer, current, one, correction.phase, correction.why, **ended)
                 if correction.phase in IN_FLIGHT:
                     # In our hands from here on: until its turn comes nobody may take it for lost.
                     writer.take(current.id, one.host, self.controller, RESUME_LEASE)
