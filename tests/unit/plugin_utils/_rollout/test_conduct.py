@@ -391,10 +391,7 @@ def test_the_end_of_a_turn_may_be_told_twice(tmp_path: Path, phase: Phase) -> No
     conductor = _start(tmp_path)
     token = _enter(conductor, "h1")["token"]
     for _time in range(2):
-        expected = (
-            nullcontext() if phase is Phase.CONFIRMED else pytest.raises(FlotillaError, match="failed: as it went")
-        )
-        with expected:
+        with nullcontext() if phase is Phase.CONFIRMED else pytest.raises(FlotillaError, match="failed: as it went"):
             conductor.leave("h1", Left(phase, "as it went"), token)
     record = conductor.ledger.rollout("upgrade")
     assert record is not None
