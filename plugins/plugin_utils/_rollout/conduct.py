@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,6 +206,18 @@ class Conductor:
 
         `lease`: seconds after which the host counts as lost unless it has left.
         """
+        asking = self.entering(host, lease, clock, say)
+        while True:
+            try:
+                pause = next(asking)
+            except StopIteration as end:
+                return dict(end.value)
+            clock.sleep(pause)
+
+    def entering(
+        self, host: str, lease: int, clock: Clock, say: Callable[[str], None]
+    ) -> Generator[float, None, dict[str, Any]]:
+        """Ask the gate, and yield the seconds to wait before it is asked again: for who may not block. See `enter`."""
         idle_since = clock.monotonic()
         said = clock.monotonic()
         while True:
@@ -242,7 +254,7 @@ class Conductor:
             if clock.monotonic() - said > SAY_EVERY:
                 said = clock.monotonic()
                 say(f"waiting: {verdict.why}")
-            clock.sleep(GATE_PAUSE)
+            yield GATE_PAUSE
 
     def leave(self, host: str, outcome: Left) -> None:
         """Record how `host` left its turn. Raises FlotillaError when it is not confirmed: its play ends here."""
