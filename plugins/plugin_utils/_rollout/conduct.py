@@ -226,7 +226,7 @@ class Conductor:
                 raise FlotillaError(f"cannot let {host} through the gate: this run is dead; {host} was not touched")
             with self.ledger.write() as writer:
                 rollout = self._taking_part(writer)
-                verdict = ask(rollout, host, writer.now, self.gone, self.controller)
+                verdict = ask(rollout, host, writer.now, self.gone, self.controller, writer.quarantine())
                 if verdict.answer is Answer.GO:
                     record = next(one for one in rollout.hosts if one.host == host)
                     values = {

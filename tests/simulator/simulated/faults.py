@@ -52,7 +52,7 @@ class Fault(str, enum.Enum):
 
 # What may strike at each step that is taken with a host, with the weight of each kind.
 AT: dict[str, dict[Fault, int]] = {
-    "observe": {Fault.FLAP: 3, Fault.DIES: 1},
+    "observe": {Fault.FLAP: 10, Fault.DIES: 1},
     "stage": {Fault.FLAP: 3, Fault.DIES: 1, Fault.STAGING_FAILS: 2, Fault.REPLY_LOST: 2},
     "baseline": {Fault.FLAP: 3, Fault.DIES: 1, Fault.CUT: 1},
     "arm": {Fault.FLAP: 2, Fault.DIES: 1, Fault.ARMING_FAILS: 2, Fault.REPLY_LOST: 2, Fault.SHUTS_DOWN_SLOWLY: 4},
@@ -81,7 +81,7 @@ AT: dict[str, dict[Fault, int]] = {
 # A sick host that lies is drawn apart: it would hide a bad version from everybody.
 LYING = {"verdict of a sick host": {Fault.LIES_HEALTHY: 1}}
 # Not as often as the steps come by, or nothing would ever get anywhere.
-RARER = {"observe": 0.4, "leave": 0.02, "ledger": 0.05, "verdict of a sick host": 0.3}
+RARER = {"observe": 0.1, "stage": 0.15, "leave": 0.02, "ledger": 0.05, "verdict of a sick host": 0.3}
 
 
 class Dice:

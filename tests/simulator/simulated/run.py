@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,12 +16,12 @@ from .database import Database, Killed
 from .faults import Dice, Fault
 from .machine import Machine
 from .oracle import Oracle
-from .turn import Hands, Times
+from .turn import Hands, Result, Times
 from .world import Activity, World
 
 NAME = "upgrade"
 # Seconds. A waiting host asks at least this often; between two questions without any change the answer is the same.
-START, ROUND, ASK_AT_LEAST = 10.0, 5.0, 30.0
+START, ROUND, REACH, ASK_AT_LEAST = 10.0, 5.0, 120.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,7 @@ class Run:
         yield START
         machines, oracle = self.stage.machines, self.stage.oracle
         policy = Policy.parse(self.wish.policy)
-        results = {host: self._hands.observe(machines[host], self.wish.offer) for host in self.wish.hosts}
-        yield ROUND
+        results = yield from self._observe()
         fleet = [seen(host, result) for host, result in results.items()]
         missing = sum(one.trouble is not None for one in fleet)
         oracle.observed(self.wish.policy, missing)
@@ -122,6 +121,17 @@ class Run:
             yield from self._stage_and_turn(planned)
         yield ROUND
         self._use(self._conductor.end)
+
+    def _observe(self) -> Generator[float, None, dict[str, Result]]:
+        """Each host is given REACH seconds to answer."""
+        results: dict[str, Result] = {}
+        for patience in (0.0, 0.5 * REACH, 0.5 * REACH):
+            missing = [host for host in self.wish.hosts if "host_state" not in results.get(host, {})]
+            if missing:
+                yield ROUND + patience
+            for host in missing:
+                results[host] = self._hands.observe(self.stage.machines[host], self.wish.offer)
+        return results
 
     def _stage_and_turn(self, planned: conduct.Planned) -> Activity:
         machines = self.stage.machines
