@@ -7,8 +7,8 @@ import enum
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from .._model.phase import BAD, IN_FLIGHT, Phase
-from .ledger import OPEN, HostRecord, RolloutRecord
+from .._model.phase import BAD, GOING_BACK, IN_FLIGHT, Phase
+from .ledger import OPEN, PAUSED, HostRecord, RolloutRecord
 
 
 class Answer(str, enum.Enum):
@@ -23,11 +23,15 @@ class Answer(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer, why, and whether anything is known to be under way that a wait could be for."""
+    """The answer, why, and whether anything is known to be under way that a wait could be for.
+
+    `paused`: a person has it wait.
+    """
 
     answer: Answer
     why: str
     moving: bool = False
+    paused: bool = False
 
 
 # The phases in which a host may be away from its work at this moment, or is not known to be there.
@@ -47,35 +51,41 @@ def ask(
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None:
         return Verdict(Answer.REFUSE, f"{host} is not in the plan of rollout {rollout.name}")
-    if rollout.state != OPEN:
-        return Verdict(Answer.STOP, f"rollout {rollout.name} is {rollout.state}: {rollout.why or 'no reason recorded'}")
+    said = f"rollout {rollout.name} is {rollout.state}: {rollout.why or 'no reason recorded'}"
+    if me.phase in GOING_BACK:
+        return Verdict(Answer.REFUSE, f"{host} is being brought back from the target")
+    if rollout.state not in (OPEN, PAUSED):
+        return Verdict(Answer.STOP, said)
     if me.phase is Phase.CONFIRMED:
         return Verdict(Answer.DONE, f"{host} is confirmed already")
+    # A host that is on trial since an earlier run goes on: the guard would take it back while it waits.
+    if rollout.state == PAUSED and me.phase not in IN_FLIGHT:
+        return Verdict(Answer.WAIT, said, moving=True, paused=True)
     if me.target in quarantine:
         # Found bad since the plan was made, by this rollout or another. A host on trial with it is brought back by its guard.
         return Verdict(Answer.REFUSE, f"{me.target[:12]} was put in quarantine since the rollout was planned")
     max_unavailable, max_failures = int(rollout.plan["max_unavailable"]), int(rollout.plan["max_failures"])
     others = [one for one in rollout.hosts if one.host != host]
-    lost = [one for one in others if one.phase in IN_FLIGHT and _lost(one, now, gone)]
+    adrift = [one for one in others if one.phase in IN_FLIGHT and lost(one, now, gone)]
     bad = [one for one in others if one.phase in BAD]
-    flying = [one for one in others if one.phase in IN_FLIGHT and one not in lost]
+    flying = [one for one in others if one.phase in IN_FLIGHT and one not in adrift]
     if len(bad) > max_failures:
         shown = "; ".join(f"{one.host} {one.phase.value}: {one.why}" for one in bad[:5])
         return Verdict(Answer.STOP, f"max_failures is {max_failures}, and {len(bad)} failed: {shown}")
     if me.phase in IN_FLIGHT:
-        if not _lost(me, now, gone) and me.controller != asker:
+        if not lost(me, now, gone) and me.controller != asker:
             return Verdict(Answer.WAIT, f"{host} is in the hands of {me.controller}", moving=True)
         return Verdict(Answer.GO, f"{host} is {me.phase.value} since an earlier run was cut off; going on with it")
     if me.phase is not Phase.STAGED:
         return Verdict(Answer.REFUSE, f"{host} is {me.phase.value}, not staged: {me.why or 'no reason recorded'}")
-    if len(bad) + len(lost) > max_failures:
+    if len(bad) + len(adrift) > max_failures:
         # Not yet a failure on record: who drove it is dead, and this or another run may find it alive. Nobody goes
         # meanwhile, and the wait has an end.
-        shown = ", ".join(f"{one.host} ({one.phase.value})" for one in lost[:5])
+        shown = ", ".join(f"{one.host} ({one.phase.value})" for one in adrift[:5])
         return Verdict(
             Answer.WAIT, f"max_failures is {max_failures}, and nobody has {shown} in hand any more", moving=bool(flying)
         )
-    bad += lost
+    bad += adrift
     before = [one for one in others if one.wave < me.wave and one.phase is not Phase.CONFIRMED and one not in bad]
     if before:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in before[:5])
@@ -83,17 +93,17 @@ def ask(
     if me.wave > 1 and not any(one.wave < me.wave and one.phase is Phase.CONFIRMED for one in others):
         # Failures within the budget are no proof that the target is good.
         why = f"wave {me.wave} waits for a host of an earlier wave to be confirmed, and none is"
-        return Verdict(Answer.WAIT if flying or lost else Answer.STOP, why, moving=bool(flying))
+        return Verdict(Answer.WAIT if flying or adrift else Answer.STOP, why, moving=bool(flying))
     down = [one for one in others if one.phase in _DOWN]
     if len(down) >= max_unavailable:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in down[:5])
         why = f"max_unavailable is {max_unavailable}: {shown}"
-        if not flying and not lost:
+        if not flying and not adrift:
             return Verdict(Answer.STOP, f"{why}, and nothing is under way that could change that")
         return Verdict(Answer.WAIT, why, moving=bool(flying))
     return Verdict(Answer.GO, f"wave {me.wave} is open, {len(down)} of {max_unavailable} are away")
 
 
-def _lost(one: HostRecord, now: int, gone: Callable[[str], bool]) -> bool:
+def lost(one: HostRecord, now: int, gone: Callable[[str], bool]) -> bool:
     """In flight, and nobody has it in hand any more."""
     return one.lease_until is None or one.lease_until < now or one.controller is None or gone(one.controller)

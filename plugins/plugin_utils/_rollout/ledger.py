@@ -92,7 +92,29 @@ if sa is not None:
         sa.Column("released_by", sa.String(300)),
     )
 
+    # What people have told a rollout: halted, paused, resumed.
+    _words = sa.Table(
+        "rollout_words",
+        _tables,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), nullable=False, index=True),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("word", sa.String(20), nullable=False),
+        sa.Column("who", sa.String(300), nullable=False),
+        sa.Column("why", sa.Text, nullable=False),
+    )
+    # What a turn found before it changed it, for whoever has to bring it back as it was.
+    _saved = sa.Table(
+        "saved_states",
+        _tables,
+        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), primary_key=True),
+        sa.Column("subject", sa.String(255), primary_key=True),
+        sa.Column("state", sa.Text, nullable=False),
+    )
+
 OPEN, STOPPED, DONE, SUPERSEDED = "open", "stopped", "done", "superseded"
+# A person's word: no failure, no end and no re-run overrules it, only the word to resume.
+PAUSED, HALTED = "paused", "halted"
 
 
 @dataclass(frozen=True)
@@ -114,7 +136,8 @@ class HostRecord:
 
 @dataclass(frozen=True)
 class RolloutRecord:
-    """A rollout, as recorded. `state`: open, stopped (failures; a re-run may reopen it), done, superseded."""
+    """A rollout, as recorded. `state`: open, stopped (failures; a re-run may reopen it), done, superseded, paused,
+    halted."""
 
     id: int
     name: str
@@ -190,6 +213,13 @@ class Ledger:
         with self._engine.connect() as connection:
             return [dict(row._mapping) for row in connection.execute(query)]
 
+    def words(self, rollout_id: int) -> list[dict[str, Any]]:
+        """Return what people have told a rollout, oldest first: at, word, who, why."""
+        columns = (_words.c.at, _words.c.word, _words.c.who, _words.c.why)
+        query = sa.select(*columns).where(_words.c.rollout_id == rollout_id).order_by(_words.c.id)
+        with self._engine.connect() as connection:
+            return [dict(row._mapping) for row in connection.execute(query)]
+
 
 class Writer:
     """What can be done within one transaction."""
@@ -246,7 +276,7 @@ class Writer:
         return rollout_id
 
     def set_state(self, rollout_id: int, state: str, why: str | None) -> None:
-        ended = None if state == OPEN else self.now
+        ended = None if state in (OPEN, PAUSED) else self.now
         self._connection.execute(
             _rollouts.update().where(_rollouts.c.id == rollout_id).values(state=state, why=why, ended_at=ended)
         )
@@ -300,6 +330,27 @@ class Writer:
         """Return who takes part in a rollout: controller to the time when it was last heard of."""
         rows = self._connection.execute(sa.select(_runs).where(_runs.c.rollout_id == rollout_id))
         return {row.controller: row.seen_at for row in rows}
+
+    def note_word(self, rollout_id: int, word: str, who: str, why: str) -> None:
+        """Record what a person has told a rollout."""
+        values = {"rollout_id": rollout_id, "at": self.now, "word": word, "who": who, "why": why}
+        self._connection.execute(_words.insert().values(values))
+
+    def save(self, rollout_id: int, subject: str, state: Mapping[str, Any]) -> None:
+        """Record what `subject` (a host) was like before, over an earlier record."""
+        self.forget(rollout_id, subject)
+        values = {"rollout_id": rollout_id, "subject": subject, "state": canonical(state)}
+        self._connection.execute(_saved.insert().values(values))
+
+    def saved(self, rollout_id: int, subject: str) -> dict[str, Any] | None:
+        """Return what was saved; None when nothing is to be brought back."""
+        query = sa.select(_saved.c.state).where(_saved.c.rollout_id == rollout_id, _saved.c.subject == subject)
+        text = self._connection.scalar(query)
+        return None if text is None else dict(json.loads(text))
+
+    def forget(self, rollout_id: int, subject: str) -> None:
+        """Forget what was saved: it has been brought back."""
+        self._connection.execute(_saved.delete().where(_saved.c.rollout_id == rollout_id, _saved.c.subject == subject))
 
     def quarantine(self) -> dict[str, Quarantined]:
         rows = self._connection.execute(sa.select(_quarantine).where(_quarantine.c.released_at.is_(None)))
