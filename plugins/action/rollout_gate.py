@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import ControllerAction
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import Refused
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.back import WayBack
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.conduct import Conductor
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.controller import is_gone, this_controller
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import Ledger
@@ -17,10 +18,12 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.tur
 
 class ActionModule(ControllerAction):
     SPEC = {
-        "state": {"type": "str", "choices": ["entered", "left"], "required": True},
+        "state": {"type": "str", "choices": ["entered", "saved", "left", "returning", "returned"], "required": True},
         "name": {"type": "str", "default": "upgrade"},
         "ledger": {"type": "str", "required": True},
         "lease": {"type": "int", "default": 3600},
+        "pause_timeout": {"type": "int", "default": 86400},
+        "saved": {"type": "dict", "default": {}},
         "results": {"type": "dict", "default": {}},
     }
 
@@ -28,13 +31,21 @@ class ActionModule(ControllerAction):
         host = str(task_vars["inventory_hostname"])
         if self.check_mode:
             return {"changed": False, "msg": "check mode: the gate stays closed"}
-        conductor = Conductor(Ledger(options["ledger"], create=False), options["name"], this_controller(), is_gone)
+        kind = WayBack if options["state"] in ("returning", "returned") else Conductor
+        conductor = kind(Ledger(options["ledger"], create=False), options["name"], this_controller(), is_gone)
+        if isinstance(conductor, WayBack) and options["state"] == "returned":
+            back = conductor.back(host, options["results"])
+            return {"changed": False, "msg": f"{host} {back.phase.value}: {back.why}", "phase": back.phase}
+        if options["state"] == "saved":
+            conductor.save(host, options["saved"])
+            return {"changed": False, "msg": f"recorded what {host} is to be brought back to"}
         if options["state"] == "left":
             outcome = left(options["results"])
             conductor.leave(host, outcome)
             return {"changed": False, "msg": f"{host} {outcome.phase.value}: {outcome.why}", "phase": outcome.phase}
         self._refuse_lockstep()
-        turn = conductor.enter(host, options["lease"], self.clock, lambda text: self.say(f"{host}: {text}"))
+        say, limit = (lambda text: self.say(f"{host}: {text}")), options["pause_timeout"]
+        turn = conductor.enter(host, options["lease"], self.clock, say, limit)
         return {"changed": False, "msg": turn.pop("why"), **turn}
 
     def _refuse_lockstep(self) -> None:

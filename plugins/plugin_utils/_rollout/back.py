@@ -48,8 +48,8 @@ def recalled(rollout: RolloutRecord, on_failure: OnFailure) -> list[HostRecord]:
 
 
 def ask_back(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool], asker: str) -> Verdict:
-    """May `host` go back now? See gate.ask. Failures are no obstacle here, they are the reason; the budget of hosts that
-    may be away holds all the same. Pure."""
+    """May `host` go back now? See gate.ask. Failures are no obstacle here, they are the reason; the budget of hosts
+    that may be away holds all the same. Pure."""
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None or me.phase not in (*GOING_BACK, Phase.ROLLED_BACK):
         where = "not in its plan" if me is None else me.phase.value

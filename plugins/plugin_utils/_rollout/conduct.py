@@ -274,7 +274,8 @@ class Conductor:
                     }
                     target = record.phase if record.phase in IN_FLIGHT else Phase.GUARDED
                     writer.move(rollout, host, target, verdict.why, self.controller, **values)
-                    return {"admitted": True, "wave": record.wave, "token": record.token + 1, "why": verdict.why}
+                    turn = {"admitted": True, "wave": record.wave, "token": record.token + 1, "why": verdict.why}
+                    return {**turn, "saved": writer.saved(rollout.id, host)}
                 waited = clock.monotonic() - idle_since > STALLED_AFTER
                 stalled = verdict.answer is Answer.WAIT and not verdict.moving and waited
                 reason = verdict.why + (f" (nothing has moved for {STALLED_AFTER:.0f} s)" if stalled else "")
@@ -301,6 +302,18 @@ class Conductor:
                 said = clock.monotonic()
                 say(f"waiting: {verdict.why}")
             yield GATE_PAUSE
+
+    def save(self, host: str, state: Mapping[str, Any]) -> None:
+        """Record what `host` was like before its turn changes it; nothing: it is as it was.
+
+        Raises FlotillaError unless the host is in our hands.
+        """
+        with self.ledger.write() as writer:
+            rollout = self._taking_part(writer)
+            record = next((one for one in rollout.hosts if one.host == host), None)
+            if record is None or record.phase not in IN_FLIGHT or record.controller != self.controller:
+                raise FlotillaError(f"{host} was not let through the gate")
+            writer.save(rollout.id, host, state) if state else writer.forget(rollout.id, host)
 
     def leave(self, host: str, outcome: Left) -> None:
         """Record how `host` left its turn. Raises FlotillaError when it is not confirmed: its play ends here."""

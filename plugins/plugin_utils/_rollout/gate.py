@@ -62,7 +62,7 @@ def ask(
     if rollout.state == PAUSED and me.phase not in IN_FLIGHT:
         return Verdict(Answer.WAIT, said, moving=True, paused=True)
     if me.target in quarantine:
-        # Found bad since the plan was made, by this rollout or another. A host on trial with it is brought back by its guard.
+        # Found bad since the plan was made, by this rollout or another. Its guard brings back a host on trial with it.
         return Verdict(Answer.REFUSE, f"{me.target[:12]} was put in quarantine since the rollout was planned")
     max_unavailable, max_failures = int(rollout.plan["max_unavailable"]), int(rollout.plan["max_failures"])
     others = [one for one in rollout.hosts if one.host != host]

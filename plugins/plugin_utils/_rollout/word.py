@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A person's word on a rollout, given from any terminal: halt, pause, resume. It is on record before anybody obeys it."""
+"""A person's word on a rollout, given from any terminal: halt, pause, resume. Recorded before anybody obeys it."""
 
 from __future__ import annotations
 
