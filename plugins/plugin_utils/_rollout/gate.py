@@ -52,10 +52,10 @@ def ask(
     if me is None:
         return Verdict(Answer.REFUSE, f"{host} is not in the plan of rollout {rollout.name}")
     said = f"rollout {rollout.name} is {rollout.state}: {rollout.why or 'no reason recorded'}"
-    if me.phase in GOING_BACK:
-        return Verdict(Answer.REFUSE, f"{host} is being brought back from the target")
     if rollout.state not in (OPEN, PAUSED):
         return Verdict(Answer.STOP, said)
+    if me.phase in GOING_BACK:
+        return Verdict(Answer.REFUSE, f"{host} is being brought back from the target")
     if me.phase is Phase.CONFIRMED:
         return Verdict(Answer.DONE, f"{host} is confirmed already")
     # A host that is on trial since an earlier run goes on: the guard would take it back while it waits.
