@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import ControllerAction
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import Ledger
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import Ledger, utc
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.report import report, table
 
 
@@ -24,6 +24,7 @@ class ActionModule(ControllerAction):
         return {
             "changed": False,
             "report": document,
+            "words": [{**word, "at": utc(word["at"])} for word in ledger.words(record.id)] if record else [],
             "table": table(document) if document else [],
             "quarantine": list(ledger.quarantine().values()),
         }

@@ -37,6 +37,11 @@ report:
   description: The rollout - C(rollout), C(hosts) and C(left_out) - or null when there is none.
   returned: always
   type: dict
+words:
+  description: What people have told the rollout, oldest first - C(at), C(word) (halted, paused, resumed), C(who), C(why).
+  returned: always
+  type: list
+  elements: dict
 table:
   description: The lines of a table for people.
   returned: always

@@ -17,7 +17,13 @@ from ._upgrade.channel import validate as validate_channel
 
 _ROLES_DIR = Path(__file__).parents[2] / "roles"
 # What a rollout has once for all its hosts.
-_ONCE = (*(f"upgrade_{name}" for name in POLICY_OPTIONS), "upgrade_plan", "upgrade_rollout", "upgrade_ledger")
+_ONCE = (
+    *(f"upgrade_{name}" for name in POLICY_OPTIONS),
+    "upgrade_plan",
+    "upgrade_on_failure",
+    "upgrade_rollout",
+    "upgrade_ledger",
+)
 ROLES = ("configure", "upgrade")
 
 # (argument spec, values) to values with their types; raises Refused with the reason.

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from .._model.phase import BAD, IN_FLIGHT, Phase
-from .ledger import OPEN, HostRecord, RolloutRecord, utc
+from .._model.phase import BAD, GOING_BACK, IN_FLIGHT, Phase
+from .ledger import OPEN, PAUSED, HostRecord, RolloutRecord, utc
 from .windows import Window, wait_for
 
 
@@ -27,41 +27,61 @@ class Answer(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer, why, and whether anything is known to be under way that a wait could be for."""
+    """The answer, why, and whether anything is known to be under way that a wait could be for.
+
+    `paused`: a person has it wait.
+    """
 
     answer: Answer
     why: str
     moving: bool = False
+    paused: bool = False
 
 
 # The phases in which a host may be away from its work at this moment, or is not known to be there.
 _DOWN = IN_FLIGHT | {Phase.FAILED, Phase.UNREACHABLE}
 
 
-def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool], asker: str = "") -> Verdict:
+def ask(
+    rollout: RolloutRecord,
+    host: str,
+    now: int,
+    gone: Callable[[str], bool],
+    asker: str = "",
+    quarantine: Container[str] = (),
+) -> Verdict:
     """Answer for `host`. `now`: the database's clock, epoch seconds. `gone`: is that controller known to be dead?
-    `asker`: the controller that asks; what it has in hand already it may go on with."""
+    `asker`: the controller that asks; what it has in hand already it may go on with. `quarantine`: digests."""
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None:
         return Verdict(Answer.REFUSE, f"{host} is not in the plan of rollout {rollout.name}")
-    if rollout.state != OPEN:
-        return Verdict(Answer.STOP, f"rollout {rollout.name} is {rollout.state}: {rollout.why or 'no reason recorded'}")
+    said = f"rollout {rollout.name} is {rollout.state}: {rollout.why or 'no reason recorded'}"
+    if rollout.state not in (OPEN, PAUSED):
+        return Verdict(Answer.STOP, said)
+    if me.phase in GOING_BACK:
+        return Verdict(Answer.REFUSE, f"{host} is being brought back from the target")
     if me.phase is Phase.CONFIRMED:
         return Verdict(Answer.DONE, f"{host} is confirmed already")
+    # A host that is on trial since an earlier run goes on: the guard would take it back while it waits.
+    if rollout.state == PAUSED and me.phase not in IN_FLIGHT:
+        return Verdict(Answer.WAIT, said, moving=True, paused=True)
+    if me.target in quarantine:
+        # Found bad since the plan was made, by this rollout or another. Its guard brings back a host on trial with it.
+        return Verdict(Answer.REFUSE, f"{me.target[:12]} was put in quarantine since the rollout was planned")
     max_unavailable, max_failures = int(rollout.plan["max_unavailable"]), int(rollout.plan["max_failures"])
     others = [one for one in rollout.hosts if one.host != host]
-    lost = [one for one in others if one.phase in IN_FLIGHT and _lost(one, now, gone)]
+    adrift = [one for one in others if one.phase in IN_FLIGHT and lost(one, now, gone)]
     bad = [one for one in others if one.phase in BAD]
-    flying = [one for one in others if one.phase in IN_FLIGHT and one not in lost]
+    flying = [one for one in others if one.phase in IN_FLIGHT and one not in adrift]
     if len(bad) > max_failures:
         shown = "; ".join(f"{one.host} {one.phase.value}: {one.why}" for one in bad[:5])
         return Verdict(Answer.STOP, f"max_failures is {max_failures}, and {len(bad)} failed: {shown}")
-    places = _Places(rollout.plan)
+    places = Places(rollout.plan)
     stopped = places.failed_too_often(bad)
     if stopped is not None:
         return Verdict(Answer.STOP, stopped)
     if me.phase in IN_FLIGHT:
-        if not _lost(me, now, gone) and me.controller != asker:
+        if not lost(me, now, gone) and me.controller != asker:
             return Verdict(Answer.WAIT, f"{host} is in the hands of {me.controller}", moving=True)
         return Verdict(Answer.GO, f"{host} is {me.phase.value} since an earlier run was cut off; going on with it")
     if me.phase is not Phase.STAGED:
@@ -69,38 +89,42 @@ def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool]
     closed = places.outside_of_window(host, now)
     if closed is not None:
         return closed
-    if len(bad) + len(lost) > max_failures or places.failed_too_often([*bad, *lost]) is not None:
+    if len(bad) + len(adrift) > max_failures or places.failed_too_often([*bad, *adrift]) is not None:
         # Not yet a failure on record: who drove it is dead, and this or another run may find it alive. Nobody goes
         # meanwhile, and the wait has an end.
-        shown = ", ".join(f"{one.host} ({one.phase.value})" for one in lost[:5])
+        shown = ", ".join(f"{one.host} ({one.phase.value})" for one in adrift[:5])
         return Verdict(
             Answer.WAIT,
-            f"{places.failed_too_often([*bad, *lost]) or f'max_failures is {max_failures}'}, "
+            f"{places.failed_too_often([*bad, *adrift]) or f'max_failures is {max_failures}'}, "
             f"and nobody has {shown} in hand any more",
             moving=bool(flying),
         )
-    bad += lost
+    bad += adrift
     before = [one for one in others if one.wave < me.wave and one.phase is not Phase.CONFIRMED and one not in bad]
     if before:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in before[:5])
         return Verdict(Answer.WAIT, f"wave {me.wave} waits for wave {before[0].wave}: {shown}", moving=bool(flying))
+    if me.wave > 1 and not any(one.wave < me.wave and one.phase is Phase.CONFIRMED for one in others):
+        # Failures within the budget are no proof that the target is good.
+        why = f"wave {me.wave} waits for a host of an earlier wave to be confirmed, and none is"
+        return Verdict(Answer.WAIT if flying or adrift else Answer.STOP, why, moving=bool(flying))
     soaking = _soaking(rollout, me, now)
     if soaking is not None:
         return soaking
     down = [one for one in others if one.phase in _DOWN]
-    full = places.full(host, down, flying, lost)
+    full = places.full(host, down, flying, adrift)
     if full is not None:
         return full
     if len(down) >= max_unavailable:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in down[:5])
         why = f"max_unavailable is {max_unavailable}: {shown}"
-        if not flying and not lost:
+        if not flying and not adrift:
             return Verdict(Answer.STOP, f"{why}, and nothing is under way that could change that")
         return Verdict(Answer.WAIT, why, moving=bool(flying))
     return Verdict(Answer.GO, f"wave {me.wave} is open, {len(down)} of {max_unavailable} are away")
 
 
-def _lost(one: HostRecord, now: int, gone: Callable[[str], bool]) -> bool:
+def lost(one: HostRecord, now: int, gone: Callable[[str], bool]) -> bool:
     """In flight, and nobody has it in hand any more."""
     return one.lease_until is None or one.lease_until < now or one.controller is None or gone(one.controller)
 
@@ -124,7 +148,7 @@ def _soaking(rollout: RolloutRecord, me: HostRecord, now: int) -> Verdict | None
     return Verdict(Answer.WAIT, f"wave {me.wave - 1} soaks until {utc(opens)}: {opens - now} s more", moving=True)
 
 
-class _Places:
+class Places:
     """Where the hosts are, in topology and in time, from the plan document in the ledger."""
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
@@ -156,7 +180,7 @@ class _Places:
         return None
 
     def full(
-        self, host: str, down: Sequence[HostRecord], flying: Sequence[HostRecord], lost: Sequence[HostRecord]
+        self, host: str, down: Sequence[HostRecord], flying: Sequence[HostRecord], adrift: Sequence[HostRecord]
     ) -> Verdict | None:
         """Return the answer for a host of a group that has as many hosts away as it may; None where there is room."""
         if not self._budgets:
@@ -169,7 +193,7 @@ class _Places:
             shown = ", ".join(f"{one.host} ({one.phase.value})" for one in away[:5])
             why = f"max_unavailable_per {label} {value} is {allowed}: {shown}"
             moving = any(one in flying for one in away)
-            if not moving and not any(one in lost for one in away):
+            if not moving and not any(one in adrift for one in away):
                 # The other groups may go on; this one has to be looked at by people.
                 return Verdict(Answer.REFUSE, f"{why}, and nothing is under way that could change that")
             return Verdict(Answer.WAIT, why, moving=moving)

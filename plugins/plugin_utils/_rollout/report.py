@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._model.phase import BAD, Phase
-from .ledger import RolloutRecord, utc
+from .._model.phase import BAD, GOING_BACK, Phase
+from .ledger import HALTED, PAUSED, RolloutRecord, utc
 from .observed import Version
 
 
@@ -66,7 +66,8 @@ def table(document: Mapping[str, Any]) -> list[str]:
     ]
     rollout = document["rollout"]
     took = "" if rollout["seconds"] is None else f", {rollout['seconds']} s"
-    return [f"rollout {rollout['name']} #{rollout['id']}: {rollout['state']}{took}", *lines]
+    why = f" ({rollout['why']})" if rollout["state"] in (PAUSED, HALTED) else ""
+    return [f"rollout {rollout['name']} #{rollout['id']}: {rollout['state']}{why}{took}", *lines]
 
 
 def sentences(record: RolloutRecord) -> str:
@@ -82,7 +83,12 @@ def sentences(record: RolloutRecord) -> str:
     untouched = [one.host for one in record.hosts if one.phase in (Phase.STEADY, Phase.STAGED)]
     confirmed = [one.host for one in record.hosts if one.phase is Phase.CONFIRMED]
     where = f" in wave {max(one.wave for one in bad)} of {waves}" if bad else ""
+    if record.state in (PAUSED, HALTED):
+        told = "; ".join(filter(None, (record.why, told)))
     parts = [f"rollout {record.name} {record.state}{where}: {told or record.why or 'cut off'}"]
+    back = [one.host for one in record.hosts if one.phase in GOING_BACK]
+    if back:
+        parts.append(f"still to be brought back: {', '.join(back)}")
     if untouched:
         parts.append(f"not touched: {', '.join(untouched)}")
     if confirmed:
