@@ -38,7 +38,9 @@ BEYOND_PYTHON = {
     "_health/query.py": {"jmespath"},
     "_host.py": {"ansible"},
     "_preflight.py": {"yaml"},
+    "_rollout/database.py": {"sqlalchemy"},
     "_rollout/ledger.py": {"sqlalchemy"},
+    "_rollout/schema.py": {"sqlalchemy"},
 }
 # What reaches out of the process or looks at a clock. Files that are not listed below are given what they need.
 REACHING_OUT = {"asyncio", "http", "multiprocessing", "os", "random", "secrets", "select", "shutil", "signal", "socket"}
