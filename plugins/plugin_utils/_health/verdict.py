@@ -12,7 +12,7 @@ from .._model.host import Result
 from .probe_type import ANSWER, UNKNOWN, CountsRestarts, Data, Faults, LooksBack
 from .query import allowed, as_json
 from .query import same as same_value
-from .request import Probe
+from .request import Probe, Where
 
 # How many faults of one probe a reason names.
 _NAMED = 5
@@ -193,7 +193,7 @@ def _seen(name: str, entry: Any) -> Seen:
         raise Refused(f"cannot use `baseline`: what it says of probe {name} is no result of host_health")
     data = entry.get("data")
     kept = dict(data) if isinstance(data, Mapping) else None
-    return Seen(str(entry.get("type")), str(entry.get("where")), dict(entry["faults"]), kept)
+    return Seen(str(entry.get("type")), str(entry.get("where", Where.HOST.value)), dict(entry["faults"]), kept)
 
 
 def in_words(faults: Faults) -> str:
