@@ -57,11 +57,12 @@ def play(collections: Path, folder: Path, task: dict[str, Any], *arguments: str)
     (folder / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
     host = {"ansible_connection": "local", "ansible_host": "127.0.0.1"}
     (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": {"web1": host}}}))
+    (folder / "ansible.cfg").write_text("[defaults]\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment |= {
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
         "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_CONFIG": os.devnull,
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
     }
     program = str(Path(sys.executable).with_name("ansible-playbook"))
