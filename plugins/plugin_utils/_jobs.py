@@ -21,6 +21,8 @@ JOBS_DIR = "/run/flotilla/jobs"
 POLL_HOLD = 15
 # A poll that is not answered this long (s) after its hold: the connection is gone, a new one is made.
 POLL_GRACE = 30
+# A start takes a fraction of this (s), also where systemd is busy; a lock older than that is left over.
+START_WAIT = 30
 # Pause (s) before the next try when the host cannot be reached.
 RECONNECT_PAUSE = 3
 
@@ -99,14 +101,20 @@ def _start(job: Job) -> Step:
     )
     return Step(
         "start",
-        f"d={directory}; if {_ALIVE}; then exit 0; fi; "
+        # Of two that start at the same moment one waits here, and then finds the job of the other. `$$` is the same in
+        # all steps of a program: as long as that one lives, the lock holds.
+        f"d={directory}; l=$d.start; n=0; (umask 077 && mkdir -p {JOBS_DIR}) && "
+        f"until ln -s $$ $l; do n=$((n+1)); [ $n -le {2 * START_WAIT} ] || exit 1; "
+        f"[ -d /proc/$(readlink $l)/fd ] && [ $n -ne {START_WAIT} ] || rm -f $l; sleep 1; done; "
+        "trap 'rm -f $l' EXIT; "
+        f"if {_ALIVE}; then exit 0; fi; "
         # A finished job is work done long ago, perhaps on another state of the host: it is never taken for the new one.
         f"rm -rf $d && (umask 077 && mkdir -p $d) && {write_file(f'{directory}/script', job.script)} && "
         f"printf '%s' {quote(job.key)} >$d/key && printf '%s' {quote(job.what)} >$d/what && "
         f"{write_file(f'{directory}/run', runner, '0700')} && "
         "if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then "
         f"systemd-run --quiet --collect --unit=flotilla-{job.name}-$$ sh $d/run; "
-        "else (setsid sh $d/run >/dev/null 2>&1 </dev/null &); fi && "
+        "else s=setsid; command -v $s >/dev/null || s=nohup; ($s sh $d/run >/dev/null 2>&1 </dev/null &); fi && "
         "n=0; until [ -s $d/pid ] || [ $n -ge 50 ]; do n=$((n+1)); sleep 0.2 2>/dev/null || sleep 1; done; "
         "[ -s $d/pid ]",
         required=True,
