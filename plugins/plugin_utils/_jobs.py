@@ -9,6 +9,7 @@ controller, finds the work and waits for it. JOBS_DIR is in /run: work does not 
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 from ._errors import CannotParse, FlotillaError
@@ -19,6 +20,9 @@ from ._parsers.jobs import JobReport, parse_job
 JOBS_DIR = "/run/flotilla/jobs"
 # One poll waits on the host for this long (s): news arrive at once, and a long download costs few round trips.
 POLL_HOLD = 15
+# The first look comes with the start, in one round trip, and is short: a connection that breaks before its answer is
+# there makes the host unreachable (the next run finds the work), one that breaks later is made anew.
+FIRST_HOLD = 2
 # A poll that is not answered this long (s) after its hold: the connection is gone, a new one is made.
 POLL_GRACE = 30
 # A start takes a fraction of this (s), also where systemd is busy; a lock older than that is left over.
@@ -48,7 +52,7 @@ def run_job(host: Host, clock: Clock, job: Job, timeout: float) -> JobReport:
     (the work goes on, and the next run finds it). Before the job is known to be running a connection error passes
     through; after that the host is called again until the time is over.
     """
-    results = host.run([_start(job), _wait(job)])
+    results = host.run([_start(job), _wait(job, FIRST_HOLD)])
     results["start"].proven(f"start {job.what}")
     report = _parsed(results["wait"].stdout, job)
     began = clock.monotonic()
@@ -65,7 +69,8 @@ def run_job(host: Host, clock: Clock, job: Job, timeout: float) -> JobReport:
         if news and news != shown:
             host.say(f"{job.what}: {news} ({clock.monotonic() - began:.0f} s)")
             shown = news
-        answer = host.attempt([_wait(job)], limit=POLL_HOLD + POLL_GRACE)
+        hold = min(POLL_HOLD, math.ceil(left))
+        answer = host.attempt([_wait(job, hold)], limit=hold + POLL_GRACE)
         if isinstance(answer, Unreachable):
             host.say(f"{job.what}: no connection, trying again ({clock.monotonic() - began:.0f} s)")
             clock.sleep(RECONNECT_PAUSE)
@@ -121,11 +126,11 @@ def _start(job: Job) -> Step:
     )
 
 
-def _wait(job: Job) -> Step:
+def _wait(job: Job, hold: int) -> Step:
     return Step(
         "wait",
         f"d={JOBS_DIR}/{job.name}; n=0; "
-        f"while [ ! -e $d/rc ] && [ $n -lt {POLL_HOLD} ] && {_ALIVE}; do n=$((n+1)); sleep 1; done; "
+        f"while [ ! -e $d/rc ] && [ $n -lt {hold} ] && {_ALIVE}; do n=$((n+1)); sleep 1; done; "
         # Looked at before rc: a job that ends between the two looks is not taken for one that was killed.
         f"state=gone; {{ {_ALIVE}; }} && state=running; [ ! -e $d/rc ] || state=done; [ -d $d ] || state=absent; "
         'printf "state=%s\\nrc=%s\\nkey=%s\\nwhat=%s\\nlog:\\n" "$state" "$(cat $d/rc 2>/dev/null)" '

@@ -56,7 +56,7 @@ def _rates(url: str, hosts: int) -> dict[str, float]:
     fleet = [Seen(name, driver="ostree", booted=OLD, offer=NEW) for name in names]
     conductor.plan(fleet, Policy.parse({"waves": ["100%"], "max_unavailable": "50%", "max_failures": 0}), check=False)
     state = {"staged": {"digest": NEW.digest}, "booted": {"digest": OLD.digest}}
-    conductor.staged(dict.fromkeys(names, {"host_state": state, "msg": "staged"}))
+    conductor.staged({name: {"host_state": state, "msg": "staged"} for name in names})
     other, turns = Ledger(url), iter(names)
 
     def first_question() -> None:

@@ -59,9 +59,7 @@ BY_STDIN: dict[str, dict[str, Any]] = {
 }
 # Those in which it goes as an argument at once: su wants a terminal, and so do people.
 BY_ARGUMENT: dict[str, dict[str, Any]] = {
-    **{
-        f"{shell}-no-stdin": {"ansible_user": f"u-{shell}", "ansible_connection": "no_stdin"} for shell in SHELLS
-    },
+    **{f"{shell}-no-stdin": {"ansible_user": f"u-{shell}", "ansible_connection": "no_stdin"} for shell in SHELLS},
     "terminal-asked-for": {"ansible_user": "u-fish", "ansible_ssh_extra_args": "-tt"},
     "sudo-no-stdin": _become("asked", "sudo", password=True, ansible_connection="no_stdin"),
 }
@@ -81,7 +79,9 @@ EVERY_WAY = {**BY_STDIN, **BY_ARGUMENT, **BY_SU, **BY_BOTH, "local": {"ansible_c
 
 
 def _statuses(played: Played) -> dict[str, str]:
-    return {host: status if status == "ok" else f"{status}: {result}" for host, (status, result) in played.results.items()}
+    return {
+        host: status if status == "ok" else f"{status}: {result}" for host, (status, result) in played.results.items()
+    }
 
 
 def _all_ok(played: Played, hosts: dict[str, Any]) -> None:
@@ -219,11 +219,11 @@ def _wait_for(path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["bash-plain", "csh-no-stdin", "sudo-requiretty"])
 def test_a_dropped_connection_loses_nothing(task: Task, sshd: Sshd, host: str) -> None:
-    what, runs = _job(sshd, f"dropped-{host}", 4)
+    what, runs = _job(sshd, f"dropped-{host}", 8)
     play = task(what, {host: EVERY_WAY[host]})
     process = play.start()
     _wait_for(runs)
-    time.sleep(1)  # into the first poll
+    time.sleep(4)  # past the look that comes with the start, into the first poll
     assert sshd.cut_connections() > 0
     played = play.end(process)
     assert played.rc == 0, played.output
@@ -265,7 +265,7 @@ def test_those_who_start_at_the_same_moment_share_the_work(task: Task, sshd: Ssh
 
 def test_progress_is_shown_and_a_timeout_leaves_the_work(task: Task, sshd: Sshd) -> None:
     runs = sshd.folder / "slow"
-    script = f"echo run >>{runs}; echo '37 % of 200 MB'; sleep 19; echo done"
+    script = f"echo run >>{runs}; echo '37 % of 200 MB'; sleep 9; echo done"
     play = task({"seam": {"job": script, "timeout": 1}}, {"host": EVERY_WAY["csh-plain"]})
     played = play.run()
     assert played.results["host"][0] == "failed"

@@ -24,7 +24,12 @@ HERE = Path(__file__).parent
 PASSWORD = "only for this test"
 # Login shells of root-like users. `noisy` talks on start, on both outputs, the last line without an end.
 SHELLS = {"bash": "/bin/bash", "dash": "/bin/dash", "csh": "/bin/tcsh", "fish": "/usr/bin/fish", "noisy": "noisy"}
-NOISY = "#!/bin/sh\necho 'Welcome! flotilla-0 done'\necho 'no quota' >&2\nprintf 'last login: never '\nexec /bin/sh \"$@\"\n"
+NOISY = """#!/bin/sh
+echo 'Welcome! flotilla-0 done'
+echo 'no quota' >&2
+printf 'last login: never '
+exec /bin/sh "$@"
+"""
 # People, their login shell and their sudo rule; all have the same password.
 PEOPLE = {
     "free": ("/bin/bash", "free ALL=(ALL) NOPASSWD: ALL"),
@@ -76,7 +81,9 @@ class Sshd:
         noisy = self.bin / "noisy"
         noisy.write_text(NOISY)
         noisy.chmod(0o755)
-        root_like = [(f"u-{name}", 0, shell if shell[0] == "/" else "/usr/local/bin/noisy") for name, shell in SHELLS.items()]
+        root_like = [
+            (f"u-{name}", 0, shell if shell[0] == "/" else "/usr/local/bin/noisy") for name, shell in SHELLS.items()
+        ]
         people = [(name, 61000 + number, PEOPLE[name][0]) for number, name in enumerate(PEOPLE)]
         with (etc / "passwd").open("a") as passwd, (etc / "shadow").open("a") as shadow:
             for user, uid, shell in root_like + people:
