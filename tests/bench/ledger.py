@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / ".collections"))
-sys.path.insert(0, str(ROOT / "tests/databases"))
+sys.path.insert(0, str(Path(__file__).parents[2] / ".collections"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "databases"))
 from postgresql import Server
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase
@@ -56,7 +55,7 @@ def _rates(url: str, hosts: int) -> dict[str, float]:
     fleet = [Seen(name, driver="ostree", booted=OLD, offer=NEW) for name in names]
     conductor.plan(fleet, Policy.parse({"waves": ["100%"], "max_unavailable": "50%", "max_failures": 0}), check=False)
     state = {"staged": {"digest": NEW.digest}, "booted": {"digest": OLD.digest}}
-    conductor.staged(dict.fromkeys(names, {"host_state": state, "msg": "staged"}))
+    conductor.staged({name: {"host_state": state, "msg": "staged"} for name in names})
     other, turns = Ledger(url), iter(names)
 
     def first_question() -> None:
