@@ -23,7 +23,7 @@ ALLOWED = {
     "_drivers": _BASE | {"_parsers"},
     "_guard": _BASE | {"_drivers._protocol"},
     "_mac": _BASE | {"_parsers"},
-    "_health": _BASE | {"_parsers", "_mac"},
+    "_health": _BASE | {"_parsers", "_mac", "_guard.render"},
     "_provision": _BASE,
     "_jobs": _BASE | {"_parsers"},
     "_host": _BASE | {"_parsers"},
@@ -47,6 +47,7 @@ REACHING_OUT = {"asyncio", "http", "multiprocessing", "os", "random", "secrets",
 REACHING_OUT |= {"sqlite3", "subprocess", "tempfile", "threading", "time", "urllib", "uuid"}
 MAY_REACH_OUT = {
     "_action.py": {"time"},
+    "_health/controller.py": {"http", "os", "signal", "socket", "subprocess", "threading", "time", "urllib"},
     "_host.py": {"secrets", "signal"},
     "_provision/qemu.py": {"os", "shutil", "signal", "socket", "subprocess", "threading", "time"},
     "_provision/qmp.py": {"os", "socket"},

@@ -68,6 +68,7 @@ class Clock:
 @pytest.fixture(params=SHELLS, ids=" ".join)
 def here(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
     monkeypatch.setattr(_jobs, "JOBS_DIR", str(tmp_path / "jobs"))
+    monkeypatch.setattr(_jobs, "FIRST_HOLD", 1)
     monkeypatch.setattr(_jobs, "POLL_HOLD", 1)
     return Here(request.param, tmp_path)
 
