@@ -183,7 +183,7 @@ def test_what_a_turn_finds_is_brought_back_also_by_a_later_run(fleet: Fleet) -> 
         "pre": "ansible.builtin.set_fact: {flotilla_saved: {weight: 7}}",
         "drain": "ansible.builtin.debug: {msg: 'drained {{ inventory_hostname }}'}",
         "undrain": "ansible.builtin.debug: {msg: 'undrained {{ inventory_hostname }}'}",
-        "post": "ansible.builtin.debug: {msg: 'weight of {{ inventory_hostname }} is {{ flotilla_saved.weight }} again'}",
+        "post": "ansible.builtin.debug: {msg: '{{ inventory_hostname }} weighs {{ flotilla_saved.weight }} again'}",
     }.items():
         (play.folder / f"{name}.yml").write_text(f"- name: Hook\n  {task}\n")
     hooks = {f"upgrade_{name}_tasks": str(play.folder / f"{name}.yml") for name in ("pre", "drain", "undrain", "post")}
@@ -194,8 +194,8 @@ def test_what_a_turn_finds_is_brought_back_also_by_a_later_run(fleet: Fleet) -> 
     (play.folder / "pre.yml").write_text("- name: Hook\n  ansible.builtin.set_fact: {flotilla_saved: {weight: 0}}\n")
     run = play.run(**hooks)
     assert run.rc == 0, run.output
-    assert "weight of h1 is 7 again" in run.output
-    assert "weight of h2 is 0 again" in run.output
+    assert "h1 weighs 7 again" in run.output
+    assert "h2 weighs 0 again" in run.output
     assert play.saved() == []
 
 
