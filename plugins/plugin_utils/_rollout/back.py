@@ -138,7 +138,8 @@ class WayBack(Conductor):
                     values = {"controller": self.controller, "token": record.token + 1}
                     values |= {"lease_until": writer.now + lease, "left_at": None}
                     writer.move(rollout, host, Phase.RETURNING, verdict.why, self.controller, **values)
-                    return {"admitted": True, "wave": record.wave, "token": record.token + 1, "why": verdict.why}
+                    turn = {"admitted": True, "wave": record.wave, "token": record.token + 1, "why": verdict.why}
+                    return {**turn, "saved": writer.saved(rollout.id, host)}
             if verdict.answer is Answer.DONE:
                 return {"admitted": False, "wave": None, "token": None, "why": verdict.why}
             if verdict.answer is not Answer.WAIT:
