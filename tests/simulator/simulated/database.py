@@ -20,8 +20,8 @@ EPOCH = int((BEGAN - datetime(1970, 1, 1)).total_seconds())
 T = TypeVar("T")
 
 
-class Killed(BaseException):
-    """Whoever used the database was killed while it did. Not an Exception: nothing may catch it on its way."""
+class Killed(Exception):
+    """Whoever used the database was killed while it did. No error that the product knows, so that nothing catches it."""
 
 
 class Database:
@@ -34,7 +34,7 @@ class Database:
         self._world, self._dice = world, dice
         self.ahead = 0.0
         self.down_until = 0.0
-        self._trouble: tuple[int, BaseException] | None = None
+        self._trouble: tuple[int, Exception] | None = None
         self._commit_is_lost = False
         # A file that does not exist, and is not to be made: the ledger stays in memory.
         self.ledger = Ledger("sqlite:////nowhere/simulated.sqlite", create=False)

@@ -70,9 +70,8 @@ class Run:
     def kill(self, power: bool) -> None:
         """Kill the ansible-playbook; with `power` its workers too, else they finish the task that they are at."""
         self.alive = False
-        if power:
-            self.powered = False
-            self.stage.oracle.gone(self.controller)
+        self.powered = self.powered and not power
+        self.stage.oracle.died(self.controller, workers_too=power)
 
     def monotonic(self) -> float:
         return self.stage.world.now
