@@ -68,10 +68,10 @@ class Episode:
         for name in names:
             self.machines[name] = Machine(self.world, dice, name, "old", self.versions, oracle.told)
         self.stage = Stage(self.world, dice, self.database, oracle, self.machines, Times(), {})
-        self.storm = random.choice((0.3, 0.6, 1.0))
-        dice.likely = 0.7 * self.storm
+        self.storm = random.choice((0.3, 0.7, 1.0))
+        dice.likely = 0.9 * self.storm
         policy = _policy(random, len(names), self.storm)
-        self.wish = Wish(names, policy, self._publish(0.25), _forks(random, len(names)))
+        self.wish = Wish(names, policy, self._publish(0.25), _forks(random, policy, len(names)))
         self.storm_runs = random.randint(4, 12)
         self._over = False
 
@@ -237,6 +237,8 @@ def _policy(random: Any, hosts: int, storm: float) -> dict[str, Any]:
     }
 
 
-def _forks(random: Any, hosts: int) -> int:
-    """Return how many workers a run has: some more than may go, or fewer. (They would ask the gate all day.)"""
-    return int(random.choice((1, 3, 5, 10) if hosts <= 200 else (5, 10)))
+def _forks(random: Any, policy: dict[str, Any], hosts: int) -> int:
+    """Return how many workers a run has: as many as may be away, one less, or some more, which then wait."""
+    value = str(policy["max_unavailable"])
+    away = int(value) if value.isdigit() else int(value[:-1]) * hosts // 100
+    return max(1, min(25, away + int(random.choice((-1, 0, 0, 1, 3)))))

@@ -21,7 +21,7 @@ from .world import Activity, World
 
 NAME = "upgrade"
 # Seconds. A waiting host asks at least this often; between two questions without any change the answer is the same.
-START, ROUND, REACH, ASK_AT_LEAST = 10.0, 5.0, 120.0, 30.0
+START, ROUND, REACH, ASK_AT_LEAST = 10.0, 5.0, 120.0, 110.0
 
 
 @dataclass(frozen=True)
