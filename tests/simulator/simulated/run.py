@@ -188,9 +188,9 @@ class Run:
                 pause = self._use(lambda: next(asking))
             except StopIteration as end:
                 return end.value
-            waited, changes = 0.0, database.changes
+            waited, standing = 0.0, database.standing
             while True:
                 yield pause
                 waited += pause
-                if database.changes != changes or waited >= ASK_AT_LEAST:
+                if database.standing != standing or waited >= ASK_AT_LEAST:
                     break
