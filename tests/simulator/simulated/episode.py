@@ -238,7 +238,7 @@ def _policy(random: Any, hosts: int, storm: float) -> dict[str, Any]:
 
 
 def _forks(random: Any, policy: dict[str, Any], hosts: int) -> int:
-    """Return how many workers a run has: as many as may be away, one less, or some more, which then wait."""
+    """Return how many workers a run has: as many as may be away, one less, or one more, which then waits."""
     value = str(policy["max_unavailable"])
     away = int(value) if value.isdigit() else int(value[:-1]) * hosts // 100
-    return max(1, min(25, away + int(random.choice((-1, 0, 0, 1, 3)))))
+    return max(1, min(25, away + int(random.choice((-1, 0, 0, 1)))))
