@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from simulated import faults
 from simulated.episode import Episode
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import IN_FLIGHT, Phase
@@ -75,6 +76,7 @@ def _holder_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
         leave(self, host, outcome)
 
     monkeypatch.setattr(conduct.Conductor, "leave", careless)
+    monkeypatch.setitem(faults.RARER, "leave", 0.5)  # it takes somebody who comes back after his lease
 
 
 def _quarantine_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,8 @@ class Episode:
                 self.world.after(random.uniform(0, 1500), self._second_run)
             if random.random() < 0.1 * self.storm:
                 self.world.after(random.uniform(0, 3000), self._new_target)
-            while run.alive:
+            patience = self.world.now + RUN_LEASE + self.stage.times.lease + LONGEST_JUMP
+            while run.alive and self.world.now < patience:
                 yield 20.0
             self._react()
             if self._is_over():
