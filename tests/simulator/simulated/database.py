@@ -106,9 +106,7 @@ class Database:
             self._trouble = (after - 1, trouble)
             return
         self._trouble = None
-        self._dice.strike(
-            Fault.CONTROLLER_KILLED_RECORDING if isinstance(trouble, Killed) else Fault.DATABASE_FAILS
-        )
+        self._dice.strike(Fault.CONTROLLER_KILLED_RECORDING if isinstance(trouble, Killed) else Fault.DATABASE_FAILS)
         raise trouble
 
     def _committing(self, _connection: sa.Connection) -> None:

@@ -181,8 +181,10 @@ class Episode:
 
     def _is_over(self) -> bool:
         state = self.database.read("select state from rollouts order by id desc limit 1")
-        return bool(state) and state[0][0] == "done" and all(
-            one.up and one.running == self.wish.offer for one in self.machines.values()
+        return (
+            bool(state)
+            and state[0][0] == "done"
+            and all(one.up and one.running == self.wish.offer for one in self.machines.values())
         )
 
     # -- the weather

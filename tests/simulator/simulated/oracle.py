@@ -103,6 +103,10 @@ class Oracle:
         """The turn of `host` has ended for `controller`, however it did."""
         self._turns.get(host, {}).pop(controller, None)
 
+    def in_other_hands(self, controller: str, host: str) -> bool:
+        """Tell whether another living run holds `host`."""
+        return any(one.controller != controller for one in self._holders(host))
+
     def died(self, controller: str, workers_too: bool) -> None:
         """A run is dead, and so are its leases. What a worker of it is still at counts as away."""
         self._dead.add(controller)

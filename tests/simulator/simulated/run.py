@@ -16,7 +16,7 @@ from .database import Database, Killed
 from .faults import Dice, Fault
 from .machine import Machine
 from .oracle import Oracle
-from .turn import Hands, Result, Times
+from .turn import POLL, Hands, Result, Times
 from .world import Activity, World
 
 NAME = "upgrade"
@@ -174,7 +174,11 @@ class Run:
                 return
             if stage.dice.at("leave") is Fault.CONTROLLER_OVERSLEEPS:
                 stage.dice.strike(Fault.CONTROLLER_OVERSLEEPS)
-                yield stage.times.lease + 2.0 * conduct.RUN_LEASE
+                # It wakes at the worst moment, when another run has the host in hand, if there is one.
+                yield stage.times.lease
+                asleep_until = stage.world.now + 2.0 * conduct.RUN_LEASE
+                while stage.world.now < asleep_until and not stage.oracle.in_other_hands(self.controller, host):
+                    yield POLL
                 if not self.alive:
                     return
             self._use(lambda: self._conductor.leave(host, turn.left(results)))
