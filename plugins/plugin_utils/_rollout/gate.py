@@ -52,7 +52,7 @@ def ask(
     if me.phase is Phase.CONFIRMED:
         return Verdict(Answer.DONE, f"{host} is confirmed already")
     if me.target in quarantine:
-        # Found bad since the plan was made, by this rollout or another. A host on trial with it is brought back by its guard.
+        # Found bad since the plan was made, by this rollout or another. Who is on trial with it goes back by its guard.
         return Verdict(Answer.REFUSE, f"{me.target[:12]} was put in quarantine since the rollout was planned")
     max_unavailable, max_failures = int(rollout.plan["max_unavailable"]), int(rollout.plan["max_failures"])
     others = [one for one in rollout.hosts if one.host != host]

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Killed(Exception):
-    """Whoever used the database was killed while it did. No error that the product knows, so that nothing catches it."""
+    """Whoever used the database was killed while it did. No error that the product knows: nothing catches it."""
 
 
 class Database:

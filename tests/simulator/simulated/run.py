@@ -109,12 +109,11 @@ class Run:
 
     def _playbook(self) -> Activity:
         yield START
-        machines, oracle = self.stage.machines, self.stage.oracle
         policy = Policy.parse(self.wish.policy)
         results = yield from self._observe()
         fleet = [seen(host, result) for host, result in results.items()]
         missing = sum(one.trouble is not None for one in fleet)
-        oracle.observed(self.wish.policy, missing)
+        self.stage.oracle.observed(self.wish.policy, missing)
         planned = self._use(lambda: self._conductor.plan(fleet, policy, False))
         if planned.order:
             yield from self._stage_and_turn(planned)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tasks of roles/upgrade do with one host, played on a simulated machine. Results are shaped as the modules'."""
+"""What the tasks of roles/upgrade do with one host, played on a simulated machine. Results look like the modules'."""
 
 from __future__ import annotations
 
