@@ -32,7 +32,8 @@ def main() -> int:
             print(f"VIOLATION {one.rule} at {one.at:.0f} s: {one.text}\n  repeat: {_again(seed, options.hosts)}")
         if time.monotonic() - said > 30:
             said = time.monotonic()
-            print(f"{len(outcomes)} of {len(seeds)} episodes, {time.monotonic() - began:.0f} s", flush=True)
+            faults = sum(sum(one.strikes.values()) for one in outcomes)
+            print(f"{len(outcomes)} of {len(seeds)} episodes, {faults} faults, {said - began:.0f} s", flush=True)
     _summary(outcomes, time.monotonic() - began)
     return 1 if any(one.violations for one in outcomes) else 0
 

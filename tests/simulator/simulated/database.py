@@ -20,8 +20,8 @@ EPOCH = int((BEGAN - datetime(1970, 1, 1)).total_seconds())
 T = TypeVar("T")
 
 
-class Killed(BaseException):
-    """Whoever used the database was killed while it did. Not an Exception: nothing may catch it on its way."""
+class Killed(Exception):
+    """Whoever used the database was killed while it did. No error that the product knows: nothing catches it."""
 
 
 class Database:
@@ -34,8 +34,9 @@ class Database:
         self._world, self._dice = world, dice
         self.ahead = 0.0
         self.down_until = 0.0
-        self._trouble: tuple[int, BaseException] | None = None
+        self._trouble: tuple[int, Exception] | None = None
         self._commit_is_lost = False
+        self._standing, self._standing_at = (0, ""), -1
         # A file that does not exist, and is not to be made: the ledger stays in memory.
         self.ledger = Ledger("sqlite:////nowhere/simulated.sqlite", create=False)
         engine = self.ledger._engine
@@ -58,6 +59,17 @@ class Database:
     def changes(self) -> int:
         """How many rows were ever changed: as long as it stays, no answer can have changed but by time."""
         return self._raw.total_changes
+
+    @property
+    def standing(self) -> tuple[int, str]:
+        """What an answer of the gate depends on, beside time: it is the same as long as this is the same."""
+        if self._raw.total_changes != self._standing_at:
+            self._standing_at = self._raw.total_changes
+            (row,) = self.read(
+                "select (select max(id) from transitions), (select id || state from rollouts order by id desc limit 1)"
+            )
+            self._standing = (row[0] or 0, row[1] or "")
+        return self._standing
 
     def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Look into the tables, beside the ledger's own code."""

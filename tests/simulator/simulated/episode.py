@@ -62,17 +62,17 @@ class Episode:
         self.database = Database(self.world, dice)
         self.versions = {"old": GOOD, "wrong": GOOD}
         random = dice.random
-        names = [f"h{number:04}" for number in range(1, (hosts or _size(random.random(), random)) + 1)]
+        names = [f"h{number:04}" for number in range(1, (hosts or _size(random)) + 1)]
         self.machines: dict[str, Machine] = {}
         oracle = Oracle(self.world, self.database, self.machines, self.versions)
         for name in names:
             self.machines[name] = Machine(self.world, dice, name, "old", self.versions, oracle.told)
         self.stage = Stage(self.world, dice, self.database, oracle, self.machines, Times(), {})
-        self.wish = Wish(names, _policy(random, len(names)), self._publish(0.3), 1)
-        self.wish = replace(self.wish, forks=random.choice((1, 3, 5, 10)))
-        self.storm = random.choice((0.1, 0.3, 0.6, 1.0))
-        dice.likely = 0.4 * self.storm
-        self.storm_runs = random.randint(1, 5)
+        self.storm = random.choice((0.3, 0.7, 1.0))
+        dice.likely = 0.9 * self.storm
+        policy = _policy(random, len(names), self.storm)
+        self.wish = Wish(names, policy, self._publish(0.25), _forks(random, policy, len(names)))
+        self.storm_runs = random.randint(4, 12)
         self._over = False
 
     def play(self) -> Outcome:
@@ -117,9 +117,12 @@ class Episode:
                 self.world.after(random.uniform(0, 1500), self._second_run)
             if random.random() < 0.1 * self.storm:
                 self.world.after(random.uniform(0, 3000), self._new_target)
-            while run.alive:
+            patience = self.world.now + RUN_LEASE + self.stage.times.lease + LONGEST_JUMP
+            while run.alive and self.world.now < patience:
                 yield 20.0
             self._react()
+            if self._is_over():
+                self.wish = replace(self.wish, offer=self._publish(0.25))
             yield random.uniform(10, 900)
         self.dice.calm = True
         while any(run.powered and not run.ended for run in self.stage.runs.values() if run.alive):
@@ -164,7 +167,8 @@ class Episode:
 
     def _react(self) -> None:
         """Do what the refusal of a quarantined version asks for: release it if it is good, publish another if not."""
-        if self.wish.offer not in {digest for (digest,) in self._quarantined()}:
+        digests = {digest for (digest,) in self._quarantined()}
+        if self.wish.offer not in digests or self.world.now < self.database.down_until:
             return
         if self.versions[self.wish.offer] == GOOD:
             with self.database.ledger.write() as writer:
@@ -214,20 +218,30 @@ class Episode:
             run.asleep_until = self.world.now + self.dice.random.uniform(5, LONGEST_SLEEP)
 
 
-def _size(chance: float, random: Any) -> int:
-    if chance < 0.55:
+def _size(random: Any) -> int:
+    chance = random.random()
+    if chance < 0.6:
         return int(random.randint(3, 20))
-    if chance < 0.9:
-        return int(random.randint(21, 80))
-    if chance < 0.99:
-        return int(random.randint(81, 250))
+    if chance < 0.95:
+        return int(random.randint(21, 60))
+    if chance < 0.997:
+        return int(random.randint(61, 200))
     return 1000
 
 
-def _policy(random: Any, hosts: int) -> dict[str, Any]:
-    """Return a policy that the planner does not refuse for a fleet of that size."""
+def _policy(random: Any, hosts: int, storm: float) -> dict[str, Any]:
+    """Return a policy that the planner does not refuse for a fleet of that size; most storms are met with patience."""
+    patient = random.random() < 0.5 + storm / 2.5
+    away = ("20%", "30%", "50%") if patient else (1, 2, 3, "10%")
     return {
         "waves": random.choice(([1, "100%"], ["1%", "10%", "100%"], ["20%"], ["30%", "100%"], ["100%"])),
-        "max_unavailable": random.choice((1, 2, 3, "10%", "25%", "50%")),
-        "max_failures": random.choice((0, 1, "10%", "50%", "100%")),
+        "max_unavailable": "25%" if hosts > 200 else random.choice(away),
+        "max_failures": random.choice(("50%", "100%") if patient else (0, 1, "10%")),
     }
+
+
+def _forks(random: Any, policy: dict[str, Any], hosts: int) -> int:
+    """Return how many workers a run has: as many as may be away, one less, or one more, which then waits."""
+    value = str(policy["max_unavailable"])
+    away = int(value) if value.isdigit() else int(value[:-1]) * hosts // 100
+    return max(1, min(25, away + int(random.choice((-1, 0, 0, 1)))))

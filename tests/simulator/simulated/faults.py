@@ -14,6 +14,7 @@ class Fault(str, enum.Enum):
     # The way to the host
     FLAP = "connection to the host drops for a moment"
     CUT = "network to the host is cut for a long time"
+    SLOW = "the host answers slowly"
     REPLY_LOST = "the host does what it is told; the answer is lost"
     # The host
     DIES = "the host dies"
@@ -54,34 +55,41 @@ class Fault(str, enum.Enum):
 AT: dict[str, dict[Fault, int]] = {
     "observe": {Fault.FLAP: 10, Fault.DIES: 1},
     "stage": {Fault.FLAP: 3, Fault.DIES: 1, Fault.STAGING_FAILS: 2, Fault.REPLY_LOST: 2},
-    "baseline": {Fault.FLAP: 3, Fault.DIES: 1, Fault.CUT: 1},
-    "arm": {Fault.FLAP: 2, Fault.DIES: 1, Fault.ARMING_FAILS: 2, Fault.REPLY_LOST: 2, Fault.SHUTS_DOWN_SLOWLY: 4},
+    "baseline": {Fault.SLOW: 20, Fault.FLAP: 3, Fault.DIES: 1, Fault.CUT: 1},
+    "arm": {Fault.SHUTS_DOWN_SLOWLY: 20, Fault.FLAP: 2, Fault.DIES: 1, Fault.ARMING_FAILS: 2, Fault.REPLY_LOST: 2},
     "boot": {
-        Fault.COMES_BACK_LATE: 8,
+        Fault.COMES_BACK_LATE: 20,
         Fault.COMES_BACK_TOO_LATE: 1,
         Fault.NEVER_COMES_BACK: 1,
         Fault.WRONG_VERSION: 1,
         Fault.NOT_ACTIVATED: 1,
-        Fault.POWER_CUT_BOOTING: 3,
+        Fault.POWER_CUT_BOOTING: 8,
         Fault.CUT: 1,
     },
     "verdict": {
+        Fault.SICK_FOR_A_WHILE: 20,
         Fault.FLAP: 2,
-        Fault.SICK_FOR_A_WHILE: 6,
         Fault.LIES_SICK: 1,
         Fault.RESET_ON_TRIAL: 1,
         Fault.DIES: 1,
         Fault.CUT: 1,
     },
-    "confirm": {Fault.FLAP: 2, Fault.REPLY_LOST: 3, Fault.CONFIRM_FAILS: 1, Fault.DIES: 1, Fault.GUARD_EXPIRES: 2},
-    "roll back": {Fault.FLAP: 2, Fault.REPLY_LOST: 2, Fault.DIES: 1, Fault.SHUTS_DOWN_SLOWLY: 2},
+    "confirm": {
+        Fault.SLOW: 20,
+        Fault.FLAP: 2,
+        Fault.REPLY_LOST: 3,
+        Fault.CONFIRM_FAILS: 1,
+        Fault.DIES: 1,
+        Fault.GUARD_EXPIRES: 2,
+    },
+    "roll back": {Fault.SHUTS_DOWN_SLOWLY: 10, Fault.FLAP: 2, Fault.REPLY_LOST: 2, Fault.DIES: 1},
     "leave": {Fault.CONTROLLER_OVERSLEEPS: 1},
     "ledger": {Fault.DATABASE_FAILS: 3, Fault.COMMIT_UNKNOWN: 2, Fault.CONTROLLER_KILLED_RECORDING: 1},
 }
 # A sick host that lies is drawn apart: it would hide a bad version from everybody.
 LYING = {"verdict of a sick host": {Fault.LIES_HEALTHY: 1}}
 # Not as often as the steps come by, or nothing would ever get anywhere.
-RARER = {"observe": 0.1, "stage": 0.15, "leave": 0.02, "ledger": 0.05, "verdict of a sick host": 0.3}
+RARER = {"observe": 0.1, "stage": 0.06, "leave": 0.02, "ledger": 0.025, "verdict of a sick host": 0.3}
 
 
 class Dice:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The truth about one host: what it runs, whether it is up, what its guard does. It knows nothing of plans and records."""
+"""The truth about one host: what it runs, whether it is up, what its guard does. It knows no plans and no records."""
 
 from __future__ import annotations
 

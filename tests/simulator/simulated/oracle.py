@@ -59,6 +59,7 @@ class Oracle:
         self.checks = 0
         self.most_away = 0
         self._turns: dict[str, dict[str, Turn]] = {}  # host to controller to turn
+        self._dead: set[str] = set()  # runs that are dead; their workers may still be at something
         self._canary: dict[str, bool] = {}  # host: was its last turn one of the first wave?
         self._believed: set[str] = set()  # bad versions that a host has called good
         self._books: dict[int, Books] = {}
@@ -102,10 +103,16 @@ class Oracle:
         """The turn of `host` has ended for `controller`, however it did."""
         self._turns.get(host, {}).pop(controller, None)
 
-    def gone(self, controller: str) -> None:
-        """Nobody of that run acts any more."""
-        for turns in self._turns.values():
-            turns.pop(controller, None)
+    def in_other_hands(self, controller: str, host: str) -> bool:
+        """Tell whether another living run holds `host`."""
+        return any(one.controller != controller for one in self._holders(host))
+
+    def died(self, controller: str, workers_too: bool) -> None:
+        """A run is dead, and so are its leases. What a worker of it is still at counts as away."""
+        self._dead.add(controller)
+        if workers_too:
+            for turns in self._turns.values():
+                turns.pop(controller, None)
 
     def told(self, what: str, machine: Machine) -> None:
         """A machine tells what happens to it."""
@@ -188,9 +195,10 @@ class Oracle:
             self._violated("budget", f"{why}: {len(away)} are away, {books.max_unavailable} may be: {away[:8]}")
 
     def _holders(self, host: str) -> list[Turn]:
-        """Return the turns of living actors whose leases hold."""
+        """Return the turns of living runs whose leases hold."""
         now = self._database.now
-        return [one for one in self._turns.get(host, {}).values() if one.lease_until >= now]
+        turns = self._turns.get(host, {}).values()
+        return [one for one in turns if one.lease_until >= now and one.controller not in self._dead]
 
     def _newest(self) -> tuple[int, Books]:
         rollout = max(self._books)

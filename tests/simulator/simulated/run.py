@@ -16,12 +16,12 @@ from .database import Database, Killed
 from .faults import Dice, Fault
 from .machine import Machine
 from .oracle import Oracle
-from .turn import Hands, Result, Times
+from .turn import POLL, Hands, Result, Times
 from .world import Activity, World
 
 NAME = "upgrade"
 # Seconds. A waiting host asks at least this often; between two questions without any change the answer is the same.
-START, ROUND, REACH, ASK_AT_LEAST = 10.0, 5.0, 120.0, 30.0
+START, ROUND, REACH, ASK_AT_LEAST = 10.0, 5.0, 120.0, 110.0
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,8 @@ class Run:
     def kill(self, power: bool) -> None:
         """Kill the ansible-playbook; with `power` its workers too, else they finish the task that they are at."""
         self.alive = False
-        if power:
-            self.powered = False
-            self.stage.oracle.gone(self.controller)
+        self.powered = self.powered and not power
+        self.stage.oracle.died(self.controller, workers_too=power)
 
     def monotonic(self) -> float:
         return self.stage.world.now
@@ -110,12 +109,11 @@ class Run:
 
     def _playbook(self) -> Activity:
         yield START
-        machines, oracle = self.stage.machines, self.stage.oracle
         policy = Policy.parse(self.wish.policy)
         results = yield from self._observe()
         fleet = [seen(host, result) for host, result in results.items()]
         missing = sum(one.trouble is not None for one in fleet)
-        oracle.observed(self.wish.policy, missing)
+        self.stage.oracle.observed(self.wish.policy, missing)
         planned = self._use(lambda: self._conductor.plan(fleet, policy, False))
         if planned.order:
             yield from self._stage_and_turn(planned)
@@ -175,7 +173,11 @@ class Run:
                 return
             if stage.dice.at("leave") is Fault.CONTROLLER_OVERSLEEPS:
                 stage.dice.strike(Fault.CONTROLLER_OVERSLEEPS)
-                yield stage.times.lease + 2.0 * conduct.RUN_LEASE
+                # It wakes at the worst moment, when another run has the host in hand, if there is one.
+                yield stage.times.lease
+                asleep_until = stage.world.now + 2.0 * conduct.RUN_LEASE
+                while stage.world.now < asleep_until and not stage.oracle.in_other_hands(self.controller, host):
+                    yield POLL
                 if not self.alive:
                     return
             self._use(lambda: self._conductor.leave(host, turn.left(results)))
@@ -189,9 +191,9 @@ class Run:
                 pause = self._use(lambda: next(asking))
             except StopIteration as end:
                 return end.value
-            waited, changes = 0.0, database.changes
+            waited, standing = 0.0, database.standing
             while True:
                 yield pause
                 waited += pause
-                if database.changes != changes or waited >= ASK_AT_LEAST:
+                if database.standing != standing or waited >= ASK_AT_LEAST:
                     break

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tasks of roles/upgrade do with one host, played on a simulated machine. Results are shaped as the modules'."""
+"""What the tasks of roles/upgrade do with one host, played on a simulated machine. Results look like the modules'."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Result = dict[str, Any]
 # A step: it yields the seconds that pass, and returns what the task registers.
 Step = Generator[float, None, Result]
 # Seconds.
-ROUND_TRIP, POLL, FLAP, CUT = 2.0, 15.0, 20.0, 900.0
+ROUND_TRIP, POLL, SLOW, FLAP, CUT = 2.0, 15.0, 45.0, 20.0, 900.0
 UNREACHABLE: Result = {"unreachable": True, "msg": "no answer"}
 
 
@@ -81,6 +81,8 @@ class Hands:
     def _baseline(self, machine: Machine, _target: str) -> Step:
         yield ROUND_TRIP
         fault = self._strikes("baseline", machine)
+        if fault is Fault.SLOW:
+            yield SLOW
         if fault is Fault.FLAP or not machine.answers:
             return UNREACHABLE
         return {"verdict": {"healthy": machine.healthy}}
@@ -144,6 +146,8 @@ class Hands:
     def _confirm(self, machine: Machine, target: str) -> Step:
         yield ROUND_TRIP
         fault = self._strikes("confirm", machine)
+        if fault is Fault.SLOW:
+            yield SLOW
         if fault is Fault.GUARD_EXPIRES:
             machine.fall_back("not_confirmed")
         if fault is Fault.FLAP or not machine.answers:
