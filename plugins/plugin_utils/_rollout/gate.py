@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from .._model.phase import BAD, IN_FLIGHT, Phase
@@ -34,9 +34,16 @@ class Verdict:
 _DOWN = IN_FLIGHT | {Phase.FAILED, Phase.UNREACHABLE}
 
 
-def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool], asker: str = "") -> Verdict:
+def ask(
+    rollout: RolloutRecord,
+    host: str,
+    now: int,
+    gone: Callable[[str], bool],
+    asker: str = "",
+    quarantine: Container[str] = (),
+) -> Verdict:
     """Answer for `host`. `now`: the database's clock, epoch seconds. `gone`: is that controller known to be dead?
-    `asker`: the controller that asks; what it has in hand already it may go on with."""
+    `asker`: the controller that asks; what it has in hand already it may go on with. `quarantine`: digests."""
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None:
         return Verdict(Answer.REFUSE, f"{host} is not in the plan of rollout {rollout.name}")
@@ -44,6 +51,9 @@ def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool]
         return Verdict(Answer.STOP, f"rollout {rollout.name} is {rollout.state}: {rollout.why or 'no reason recorded'}")
     if me.phase is Phase.CONFIRMED:
         return Verdict(Answer.DONE, f"{host} is confirmed already")
+    if me.target in quarantine:
+        # Found bad since the plan was made, by this rollout or another. Who is on trial with it goes back by its guard.
+        return Verdict(Answer.REFUSE, f"{me.target[:12]} was put in quarantine since the rollout was planned")
     max_unavailable, max_failures = int(rollout.plan["max_unavailable"]), int(rollout.plan["max_failures"])
     others = [one for one in rollout.hosts if one.host != host]
     lost = [one for one in others if one.phase in IN_FLIGHT and _lost(one, now, gone)]
@@ -70,6 +80,10 @@ def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool]
     if before:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in before[:5])
         return Verdict(Answer.WAIT, f"wave {me.wave} waits for wave {before[0].wave}: {shown}", moving=bool(flying))
+    if me.wave > 1 and not any(one.wave < me.wave and one.phase is Phase.CONFIRMED for one in others):
+        # Failures within the budget are no proof that the target is good.
+        why = f"wave {me.wave} waits for a host of an earlier wave to be confirmed, and none is"
+        return Verdict(Answer.WAIT if flying or lost else Answer.STOP, why, moving=bool(flying))
     down = [one for one in others if one.phase in _DOWN]
     if len(down) >= max_unavailable:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in down[:5])
