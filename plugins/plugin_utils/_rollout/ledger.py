@@ -179,6 +179,24 @@ class Ledger:
         with self.write() as writer:
             return writer.rollout(name)
 
+    def rollout_by_id(self, rollout_id: int) -> RolloutRecord | None:
+        """Return the rollout of that number."""
+        with self.write() as writer:
+            return writer.rollout_by_id(rollout_id)
+
+    def rollouts(self) -> list[dict[str, Any]]:
+        """Return every rollout, newest first: id, name, state, why, created_at, ended_at, and phases (phase to hosts)."""
+        counts = sa.select(_hosts.c.rollout_id, _hosts.c.phase, sa.func.count()).group_by(
+            _hosts.c.rollout_id, _hosts.c.phase
+        )
+        names = ("id", "name", "state", "why", "created_at", "ended_at")
+        query = sa.select(*(_rollouts.c[name] for name in names)).order_by(_rollouts.c.id.desc())
+        with self._engine.connect() as connection:
+            phases: dict[int, dict[str, int]] = {}
+            for rollout_id, phase, count in connection.execute(counts):
+                phases.setdefault(rollout_id, {})[phase] = count
+            return [{**row._mapping, "phases": phases.get(row.id, {})} for row in connection.execute(query)]
+
     def quarantine(self) -> dict[str, Quarantined]:
         """Return what is in quarantine, by digest."""
         with self.write() as writer:
@@ -202,7 +220,12 @@ class Writer:
         self.now = int((now if now.tzinfo else now.replace(tzinfo=timezone.utc)).timestamp())
 
     def rollout(self, name: str) -> RolloutRecord | None:
-        query = sa.select(_rollouts).where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1)
+        return self._read(sa.select(_rollouts).where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1))
+
+    def rollout_by_id(self, rollout_id: int) -> RolloutRecord | None:
+        return self._read(sa.select(_rollouts).where(_rollouts.c.id == rollout_id))
+
+    def _read(self, query: sa.Select[Any]) -> RolloutRecord | None:
         row = self._connection.execute(query).one_or_none()
         if row is None:
             return None
