@@ -41,7 +41,9 @@ def _good(start: int, took: int) -> list[Step]:
     )
 
 
-_WAY_BACK = "boot_failed: the kernel panicked (VFS: unable to mount root fs on unknown-block(0,0)); it went back by itself"
+_WAY_BACK = (
+    "boot_failed: the kernel panicked (VFS: unable to mount root fs on unknown-block(0,0)); it went back by itself"
+)
 FLEET: list[tuple[str, int, list[Step]]] = [
     ("edge-canary-01", 1, _good(31, 96)),
     ("edge-berlin-01", 2, _good(129, 88)),
@@ -56,10 +58,18 @@ FLEET: list[tuple[str, int, list[Step]]] = [
             426,
             (437, "activating", "told to reboot"),
             (505, "booted", "the digest is the planned one"),
-            (566, "failed", "verdict: unit web.service is failed since the upgrade: exit code 203/EXEC; http :8080 answers 502"),
+            (
+                566,
+                "failed",
+                "verdict: unit web.service is failed since the upgrade: exit code 203/EXEC; http :8080 answers 502",
+            ),
         ),
     ),
-    ("edge-oslo-01", 3, _turn(448, (460, "activating", "told to reboot"), (700, "unreachable", "boot: it does not answer"))),
+    (
+        "edge-oslo-01",
+        3,
+        _turn(448, (460, "activating", "told to reboot"), (700, "unreachable", "boot: it does not answer")),
+    ),
     ("edge-oslo-02", 3, [_STAGED]),
     ("edge-oslo-03", 3, []),
 ]
@@ -80,11 +90,11 @@ def made(
         entered = next((BEGAN + at for at, phase, _why in steps if phase == "guarded"), None)
         left = BEGAN + steps[-1][0] if entered and steps[-1][1] in ("confirmed", "rolled_back", "failed") else None
         why = steps[-1][2] if steps else None
-        hosts.append(
-            HostRecord(host, wave, position, NEW.digest, Phase(before), why, None, 1, None, entered, left)
-        )
+        hosts.append(HostRecord(host, wave, position, NEW.digest, Phase(before), why, None, 1, None, entered, left))
     plan = Plan(
-        tuple(PlannedHost(host, wave, f"wave {wave} takes its share of {len(fleet)}", NEW, OLD) for host, wave, _ in fleet),
+        tuple(
+            PlannedHost(host, wave, f"wave {wave} takes its share of {len(fleet)}", NEW, OLD) for host, wave, _ in fleet
+        ),
         {"edge-lab-01": f"already there: runs {NEW}", "edge-lab-02": "unsupported: no known update mechanism"},
         Policy.parse(POLICY),
     )

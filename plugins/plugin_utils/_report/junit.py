@@ -40,7 +40,9 @@ def junit(document: Mapping[str, Any]) -> str:
             )
             failure.text = _clean(_evidence(one))
         elif one["verdict"] == "pending":
-            ElementTree.SubElement(case, "skipped", {"message": _clean(f"{one['phase']}: {one['why'] or 'not touched'}")})
+            ElementTree.SubElement(
+                case, "skipped", {"message": _clean(f"{one['phase']}: {one['why'] or 'not touched'}")}
+            )
     for host, reason in left_out.items():
         case = _case(suite, host, f"{rollout['name']}.left-out", 0)
         ElementTree.SubElement(case, "skipped", {"message": _clean(reason)})

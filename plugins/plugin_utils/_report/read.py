@@ -27,16 +27,19 @@ def read(ledger: Ledger, name: str, rollout_id: int | None) -> dict[str, Any] | 
 
 
 def info(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer `rollout_info`: `report`, `reports`, `table`, `rollouts`, `quarantine`. Raises FlotillaError."""
+    """Answer `rollout_info`: `report`, `reports`, `table`, `rollouts`, `quarantine`. Raises Refused."""
+    if options["id"] is not None and options["which"] == "all":
+        raise Refused("cannot read one rollout and all of them: set id, or which: all")
     ledger = Ledger(options["ledger"], create=False)
     listed = ledger.rollouts()
-    newest = read(ledger, options["name"], options["id"])
-    reports = [] if newest is None else [newest]
     if options["which"] == "all":
-        older = [ledger.rollout_by_id(one["id"]) for one in listed if one["name"] == options["name"]]
-        reports = [_document(ledger, one) for one in older if one is not None]
+        records = [ledger.rollout_by_id(one["id"]) for one in listed if one["name"] == options["name"]]
+        reports = [_document(ledger, one) for one in records if one is not None]
+    else:
+        newest = read(ledger, options["name"], options["id"])
+        reports = [] if newest is None else [newest]
     return {
-        "report": newest,
+        "report": reports[0] if reports else None,
         "reports": reports,
         "table": [line for one in reports for line in table(one)],
         "rollouts": [_line(one) for one in listed],

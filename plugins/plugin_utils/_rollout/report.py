@@ -15,8 +15,8 @@ from .observed import Version
 # meaning; a key that is added leaves it as it is.
 FORMAT = 1
 
-# What a host runs is told by its phase alone where that is proof. In every other phase nobody knows, and we do not guess.
-# (A guarded host may be on its way down already.)
+# What a host runs is told by its phase, where that is proof. In every other phase nobody knows, and we do not guess: a
+# guarded host may be on its way down already.
 _RUNS_OLD = frozenset({Phase.STEADY, Phase.STAGED, Phase.ROLLED_BACK})
 _RUNS_NEW = frozenset({Phase.BOOTED, Phase.HEALTHY, Phase.CONFIRMED})
 
