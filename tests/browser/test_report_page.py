@@ -40,7 +40,7 @@ DARK = "--blink-settings=preferredColorScheme=0"
 LONG = "a" * 253
 CROWD = [*FLEET, (LONG, 4, [(2, "failed", LONG)]), (HOSTILE, 4, [(2, "staged", HOSTILE)])]
 
-# Measured by the page itself: what sticks out of the window, and what the reader sees. (A browser's smallest window is 500
+# Measured by a page around it: what sticks out, and what the reader sees. (A browser's smallest window is 500 pixels
 # wide: the page is measured in a frame of the asked width.)
 MEASURE = """
 const frame = document.querySelector("iframe"), page = frame.contentDocument, width = frame.clientWidth;

@@ -185,7 +185,7 @@ class Ledger:
             return writer.rollout_by_id(rollout_id)
 
     def rollouts(self) -> list[dict[str, Any]]:
-        """Return every rollout, newest first: id, name, state, why, created_at, ended_at, phases (to number of hosts)."""
+        """Return every rollout, newest first: id, name, state, why, created_at, ended_at, phases (to hosts)."""
         counts = sa.select(_hosts.c.rollout_id, _hosts.c.phase, sa.func.count()).group_by(
             _hosts.c.rollout_id, _hosts.c.phase
         )
