@@ -61,16 +61,17 @@ class Board:
         self._lines[moved.host] = line
         self._counts[line.wave][old.phase] -= 1
         self._counts[line.wave][line.phase] += 1
-        self._notable.pop(moved.host, None)
         if line.phase in IN_FLIGHT | BAD:
             self._notable[moved.host] = line
+        else:
+            self._notable.pop(moved.host, None)
         return line
 
     def line(self, host: str) -> Line:
         return self._lines[host]
 
     def notable(self) -> list[Line]:
-        """Return the hosts in flight, then the failed ones, each in the order of their last step."""
+        """Return the hosts in flight, then the failed ones, each in the order in which they started."""
         return sorted(self._notable.values(), key=lambda one: one.phase in BAD)
 
     def count(self, phases: Iterable[Phase], wave: int | None = None) -> int:

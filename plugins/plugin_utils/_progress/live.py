@@ -120,7 +120,7 @@ def draw(board: Board, now: float) -> Group:
         )
     hidden = len(notable) - MOST_HOSTS
     rest = [Text(f"  and {hidden} more", "dim")] if hidden > 0 else []
-    return Group(head, waves, hosts, *rest)
+    return Group(head, waves, *([hosts] if notable else []), *rest)
 
 
 def _waves(board: Board) -> list[int]:

@@ -86,8 +86,10 @@ class Play:
         told = {host: {"at": at, "do": what} for host, (at, what) in orders.items()}
         (self.folder / "orders.json").write_text(json.dumps(told))
 
-    def start(self, *arguments: str, playbook: str = "upgrade", **variables: Any) -> subprocess.Popen[str]:
-        """Start a playbook of the collection, by its name."""
+    def start(
+        self, *arguments: str, playbook: str = "upgrade", output: int = subprocess.PIPE, **variables: Any
+    ) -> subprocess.Popen[str]:
+        """Start a playbook of the collection, by its name; `output`: a descriptor, if not a pipe."""
         given = {"upgrade_ledger": f"sqlite:///{self.ledger}", **variables}
         command = Path(sys.executable).with_name("ansible-playbook")
         argv = [command, f"flotilla.container_os.{playbook}", "--forks=10", "-e", json.dumps(given), *arguments]
@@ -95,7 +97,7 @@ class Play:
             argv,
             cwd=self.folder,
             env=self._environment,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

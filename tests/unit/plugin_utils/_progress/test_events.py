@@ -18,8 +18,8 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._progress.ev
 PLAN = {"waves": [[{"host": "h1"}], [{"host": "h2"}, {"host": "h3"}]], "max_unavailable": 2}
 
 
-def _ended(module: str, state: str | None, unreachable: bool = False, **result: Any) -> Event | None:
-    return ended(PREFIX + module, {"state": state} if state else {}, "h1", result, unreachable)
+def _ended(module: str, state: str | None, gone: bool = False, **result: Any) -> Event | None:
+    return ended(PREFIX + module, {"state": state} if state else {}, "h1", result, gone)
 
 
 def test_plan() -> None:
