@@ -96,7 +96,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     @_harmless
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._ended(result)
+        self._ended(result, failed=True)
 
     @_harmless
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -106,8 +106,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self.watch.close()
 
-    def _ended(self, result: Any, unreachable: bool = False) -> None:
-        task, told = _part(result, "task"), _part(result, "result")
+    def _ended(self, result: Any, failed: bool = False, unreachable: bool = False) -> None:
+        task = _part(result, "task")
+        # Newer versions of ansible-core keep the failure out of the result.
+        told = {**_part(result, "result"), **({"failed": True} if failed else {})}
         self.watch.ended(_action(task), task.args, str(_part(result, "host").get_name()), told, unreachable)
 
 

@@ -45,7 +45,8 @@ class LiveView:
         self._board = board
         self._time = time
         self._lock = threading.RLock()
-        self._closed = threading.Event()
+        self._closed = False
+        self._end = threading.Event()
         self._streams = (sys.stdout, sys.stderr)
         console = Console(file=stream or sys.stdout, markup=False, highlight=False, emoji=False)
         self._live = Live(self._draw(), console=console, auto_refresh=False, transient=False)
@@ -57,22 +58,23 @@ class LiveView:
     def update(self) -> None:
         """Draw the board as it is now."""
         with self._lock:
-            if not self._closed.is_set():
+            if not self._closed:
                 self._live.update(self._draw(), refresh=True)
 
     def close(self) -> None:
         """Draw it a last time and give the terminal back."""
         with self._lock:
-            if not self._closed.is_set():
+            if not self._closed:
                 self._live.update(self._draw())
-                self._closed.set()
+                self._closed = True
+                self._end.set()
                 self._live.stop()
 
     def _draw(self) -> Group:
         return draw(self._board, self._time.monotonic())
 
     def _tick(self) -> None:
-        while not self._closed.wait(TICK):
+        while not self._end.wait(TICK):
             self.update()
 
     # A worker is forked in the middle of all this. It must find no lock held, and no stream that draws.
@@ -85,8 +87,9 @@ class LiveView:
 
     def _leave(self) -> None:
         self._lock.release()
-        if not self._closed.is_set():
-            self._closed.set()
+        # (The event is left alone: the thread that waits for it may have held its lock when it was left behind.)
+        if not self._closed:
+            self._closed = True
             sys.stdout, sys.stderr = self._streams
 
 
