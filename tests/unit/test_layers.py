@@ -30,6 +30,8 @@ ALLOWED = {
     "_action": _BASE | {"_host"},
     "_upgrade": _BASE | {"_parsers", "_drivers._protocol", "_drivers.registry", "_guard", "_jobs", "_mac"},
     "_rollout": _BASE | {"_health"},
+    "_report": _BASE | {"_rollout"},
+    "_progress": _BASE,
     "_preflight": _BASE | {"_rollout", "_upgrade", "_drivers._protocol"},
 }
 # The only files that know something beside Python itself. One file touches connections, one is the base of all actions.
@@ -38,6 +40,8 @@ BEYOND_PYTHON = {
     "_health/query.py": {"jmespath"},
     "_host.py": {"ansible"},
     "_preflight.py": {"yaml"},
+    "_progress/live.py": {"rich"},
+    "_report/html.py": {"jinja2"},
     "_rollout/database.py": {"sqlalchemy"},
     "_rollout/ledger.py": {"sqlalchemy"},
     "_rollout/schema.py": {"sqlalchemy"},
@@ -52,6 +56,8 @@ MAY_REACH_OUT = {
     "_provision/qemu.py": {"os", "shutil", "signal", "socket", "subprocess", "threading", "time"},
     "_provision/qmp.py": {"os", "socket"},
     "_provision/seed.py": {"os", "subprocess"},
+    "_progress/live.py": {"os", "threading"},
+    "_report/files.py": {"os", "tempfile"},
     "_rollout/controller.py": {"os", "socket"},
 }
 # The parts of the layers that an action is made of: its base, values, and one use case.
