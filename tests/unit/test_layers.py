@@ -29,12 +29,17 @@ ALLOWED = {
     "_host": _BASE | {"_parsers"},
     "_action": _BASE | {"_host"},
     "_upgrade": _BASE | {"_parsers", "_drivers._protocol", "_drivers.registry", "_guard", "_jobs", "_mac"},
-    "_rollout": _BASE | {"_health"},
+    "_rollout": _BASE | {"_health", "_fleetlock.store"},
+    "_fleetlock": _BASE | {"_rollout.controller", "_rollout.ledger"},
     "_preflight": _BASE | {"_rollout", "_upgrade", "_drivers._protocol"},
 }
 # The only files that know something beside Python itself. One file touches connections, one is the base of all actions.
 BEYOND_PYTHON = {
     "_action.py": {"ansible"},
+    "_fleetlock/app.py": {"starlette"},
+    "_fleetlock/client.py": {"ansible"},
+    "_fleetlock/server.py": {"uvicorn"},
+    "_fleetlock/store.py": {"sqlalchemy"},
     "_health/query.py": {"jmespath"},
     "_host.py": {"ansible"},
     "_preflight.py": {"yaml"},
@@ -45,6 +50,9 @@ REACHING_OUT = {"asyncio", "http", "multiprocessing", "os", "random", "secrets",
 REACHING_OUT |= {"sqlite3", "subprocess", "tempfile", "threading", "time", "urllib", "uuid"}
 MAY_REACH_OUT = {
     "_action.py": {"time"},
+    "_fleetlock/client.py": {"http", "random", "urllib"},
+    "_fleetlock/server.py": {"os"},
+    "_fleetlock/service.py": {"threading"},
     "_host.py": {"secrets", "signal"},
     "_provision/qemu.py": {"os", "shutil", "signal", "socket", "subprocess", "time"},
     "_provision/seed.py": {"os", "subprocess"},

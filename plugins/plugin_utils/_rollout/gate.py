@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from .._model.phase import BAD, IN_FLIGHT, Phase
+from .._model.phase import AWAY, BAD, IN_FLIGHT, Phase
 from .ledger import OPEN, HostRecord, RolloutRecord
 
 
@@ -30,13 +30,17 @@ class Verdict:
     moving: bool = False
 
 
-# The phases in which a host may be away from its work at this moment, or is not known to be there.
-_DOWN = IN_FLIGHT | {Phase.FAILED, Phase.UNREACHABLE}
-
-
-def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool], asker: str = "") -> Verdict:
+def ask(
+    rollout: RolloutRecord,
+    host: str,
+    now: int,
+    gone: Callable[[str], bool],
+    asker: str = "",
+    locked: Collection[str] = (),
+) -> Verdict:
     """Answer for `host`. `now`: the database's clock, epoch seconds. `gone`: is that controller known to be dead?
-    `asker`: the controller that asks; what it has in hand already it may go on with."""
+    `asker`: the controller that asks; what it has in hand already it may go on with. `locked`: the ids that hold a reboot
+    lock on this budget; a host of the rollout holds its lock by its own name and is not counted twice."""
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None:
         return Verdict(Answer.REFUSE, f"{host} is not in the plan of rollout {rollout.name}")
@@ -70,14 +74,16 @@ def ask(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool]
     if before:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in before[:5])
         return Verdict(Answer.WAIT, f"wave {me.wave} waits for wave {before[0].wave}: {shown}", moving=bool(flying))
-    down = [one for one in others if one.phase in _DOWN]
-    if len(down) >= max_unavailable:
-        shown = ", ".join(f"{one.host} ({one.phase.value})" for one in down[:5])
-        why = f"max_unavailable is {max_unavailable}: {shown}"
-        if not flying and not lost:
+    down = {one.host: one.phase.value for one in others if one.phase in AWAY}
+    locks = sorted(set(locked) - {host} - set(down))
+    away = [f"{name} ({phase})" for name, phase in down.items()] + [f"{name} (holds a reboot lock)" for name in locks]
+    if len(away) >= max_unavailable:
+        why = f"max_unavailable is {max_unavailable}: {', '.join(away[:5])}"
+        if not flying and not lost and not locks:
             return Verdict(Answer.STOP, f"{why}, and nothing is under way that could change that")
-        return Verdict(Answer.WAIT, why, moving=bool(flying))
-    return Verdict(Answer.GO, f"wave {me.wave} is open, {len(down)} of {max_unavailable} are away")
+        # A lock is given back or expires by itself: that wait has an end.
+        return Verdict(Answer.WAIT, why, moving=bool(flying or locks))
+    return Verdict(Answer.GO, f"wave {me.wave} is open, {len(away)} of {max_unavailable} are away")
 
 
 def _lost(one: HostRecord, now: int, gone: Callable[[str], bool]) -> bool:

@@ -20,7 +20,7 @@ except ImportError:  # said by Ledger, in words
     sa = None  # type: ignore[assignment]
 
 from .._errors import FlotillaError, Refused
-from .._model.phase import Phase, may_go
+from .._model.phase import AWAY, IN_FLIGHT, Phase, may_go
 from .plan import Quarantined, canonical
 
 SCHEMA = 1
@@ -201,6 +201,11 @@ class Writer:
             raise FlotillaError(f"internal error: the database's clock says {now!r}")
         self.now = int((now if now.tzinfo else now.replace(tzinfo=timezone.utc)).timestamp())
 
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection of this transaction, for records beside the rollouts that are decided on together with them."""
+        return self._connection
+
     def rollout(self, name: str) -> RolloutRecord | None:
         query = sa.select(_rollouts).where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1)
         row = self._connection.execute(query).one_or_none()
@@ -219,6 +224,35 @@ class Writer:
             row.ended_at,
             tuple(_host_record(one) for one in hosts),
         )
+
+    def under_way(self) -> list[RolloutRecord]:
+        """Return the newest rollout of each name, where that is not over. `hosts`: only those that are away: in flight, and
+        while the rollout is open also those that are not known to be up."""
+        newest = sa.select(sa.func.max(_rollouts.c.id)).group_by(_rollouts.c.name)
+        query = (
+            sa.select(_rollouts)
+            .where(_rollouts.c.id.in_(newest), _rollouts.c.state.notin_((DONE, SUPERSEDED)))
+            .order_by(_rollouts.c.id)
+        )
+        found = []
+        for row in self._connection.execute(query).all():
+            phases = AWAY if row.state == OPEN else IN_FLIGHT
+            hosts = sa.select(_hosts).where(
+                _hosts.c.rollout_id == row.id, _hosts.c.phase.in_(sorted(one.value for one in phases))
+            )
+            found.append(
+                RolloutRecord(
+                    row.id,
+                    row.name,
+                    row.state,
+                    row.why,
+                    json.loads(row.plan),
+                    row.created_at,
+                    row.ended_at,
+                    tuple(_host_record(one) for one in self._connection.execute(hosts)),
+                )
+            )
+        return found
 
     def open_rollout(self, name: str, plan: Mapping[str, Any]) -> int:
         """Record a new rollout with every host of `plan`, steady; return its id."""
