@@ -32,6 +32,11 @@ from .service import LockService
 LOG = logging.getLogger("flotilla.fleetlock")
 
 
+def is_installed() -> bool:
+    """Tell whether the web framework is there; only the server needs it."""
+    return Starlette is not None
+
+
 def application(service: LockService) -> Starlette:
     """Return the application around `service`."""
 

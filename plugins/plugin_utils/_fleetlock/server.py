@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock server as a process: python -m ansible_collections.flotilla.container_os.plugins.plugin_utils._fleetlock.server"""
+"""The lock server as a process.
+
+python -m ansible_collections.flotilla.container_os.plugins.plugin_utils._fleetlock.server --help
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ except ImportError:  # said by main, in words
 
 from .._errors import FlotillaError, Refused
 from .._rollout.ledger import Ledger
-from .app import LOG, Starlette, application
+from .app import LOG, application, is_installed
 from .budget import Group
 from .protocol import ProtocolError
 from .service import LEASE, MAX_LOST, LockService, Terms
@@ -88,7 +91,7 @@ def main(argv: Sequence[str], environment: Mapping[str, str]) -> int:
     options = arguments().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
-        if uvicorn is None or Starlette is None:
+        if uvicorn is None or not is_installed():
             raise Refused(
                 "cannot start the lock server: Starlette and uvicorn are not installed (pip install starlette uvicorn)"
             )

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from .._errors import FlotillaError, Refused
 from .._rollout.ledger import Ledger, Writer
-from .books import read_books, shown, stops
-from .budget import Books, Group, admit, tripped
+from .books import read_books, shown
+from .budget import Books, Group, admit
 from .protocol import Identity, Kind, ProtocolError, is_group
 from .store import LockTables
 
-# How long (s) a lock counts when its host does not report back. Longer than any reboot with a slow firmware, a check of its
-# disks and two attempts; shorter than a night, so that one dead host does not stop a fleet until somebody comes.
+# How long (s) a lock counts when its host does not report back. Longer than any reboot with a slow firmware, a check of
+# its disks and two attempts; shorter than a night, so that one dead host does not stop a fleet until somebody comes.
 LEASE = 4 * 3600
 # How many hosts may stay away for good before the breaker trips: one is a machine that died, two are a pattern.
 MAX_LOST = 1
@@ -95,23 +95,3 @@ class LockService:
             raise ProtocolError(Kind.LEDGER_UNAVAILABLE, "the ledger cannot be reached; no lock is granted") from exc
         finally:
             self._turn.release()
-
-
-def turn_breaker(ledger: Ledger, trip: bool, why: str, by: str, check: bool) -> tuple[bool, str | None, str | None]:
-    """Trip or reset the breaker, on the word of a human; return whether that changed anything, and why the breaker was
-    tripped before and is now (None: it was not, is not).
-
-    A reset forgives the rollouts that are stopped now, and forgets the hosts that never reported back.
-    """
-    with ledger.write() as writer:
-        tables = LockTables(writer.connection, writer.now)
-        tables.create()
-        books = read_books(writer, tables, max_lost=0)
-        before = tripped(books)
-        changed = not books.breaker.tripped if trip else before is not None
-        if changed and not check:
-            tables.set_breaker(trip, why, by, books.breaker.forgiven if trip else stops(books))
-            if not trip:
-                tables.forget_lost()
-        after = before if not changed else (f"{why} (tripped by {by})" if trip else None)
-        return changed, before, after

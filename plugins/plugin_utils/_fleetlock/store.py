@@ -80,9 +80,7 @@ class LockTables:
         if version is None:
             self._connection.execute(_schema.insert().values(version=SCHEMA))
         elif version > SCHEMA:
-            raise Refused(
-                f"cannot use the reboot locks: their schema {version} is newer than this collection's {SCHEMA}"
-            )
+            raise Refused(f"cannot use the reboot locks: schema {version} is newer than this collection's {SCHEMA}")
 
     def set_groups(self, groups: Iterable[tuple[str, int, str | None]]) -> None:
         """Record the groups: (name, slots, rollout). Locks of a group that is gone stay until they are given back."""

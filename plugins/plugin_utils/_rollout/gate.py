@@ -39,8 +39,8 @@ def ask(
     locked: Collection[str] = (),
 ) -> Verdict:
     """Answer for `host`. `now`: the database's clock, epoch seconds. `gone`: is that controller known to be dead?
-    `asker`: the controller that asks; what it has in hand already it may go on with. `locked`: the ids that hold a reboot
-    lock on this budget; a host of the rollout holds its lock by its own name and is not counted twice."""
+    `asker`: the controller that asks; what it has in hand already it may go on with. `locked`: the ids that hold a
+    reboot lock on this budget; a host of the rollout holds its lock by its own name and is not counted twice."""
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None:
         return Verdict(Answer.REFUSE, f"{host} is not in the plan of rollout {rollout.name}")

@@ -203,7 +203,7 @@ class Writer:
 
     @property
     def connection(self) -> sa.Connection:
-        """The connection of this transaction, for records beside the rollouts that are decided on together with them."""
+        """The connection of this transaction, for records beside the rollouts that are decided together with them."""
         return self._connection
 
     def rollout(self, name: str) -> RolloutRecord | None:
@@ -226,8 +226,8 @@ class Writer:
         )
 
     def under_way(self) -> list[RolloutRecord]:
-        """Return the newest rollout of each name, where that is not over. `hosts`: only those that are away: in flight, and
-        while the rollout is open also those that are not known to be up."""
+        """Return the newest rollout of each name, where that is not over. `hosts`: only those that are away: in flight,
+        and while the rollout is open also those that are not known to be up."""
         newest = sa.select(sa.func.max(_rollouts.c.id)).group_by(_rollouts.c.name)
         query = (
             sa.select(_rollouts)
