@@ -18,16 +18,19 @@ def by_hand(url: str, trip: bool, reason: str | None, check: bool) -> Outcome:
     """
     by, why = this_controller(), reason or "reset"
     with Ledger(url, create=not check).write() as writer:
+        kept = writer.connection.begin_nested()
         tables = LockTables(writer.connection, writer.now)
         tables.create()
         # Whatever may be wrong is set right by a reset, also what the server still puts up with.
         books = read_books(writer, tables, max_lost=0)
         before = tripped(books)
         changed = not books.breaker.tripped if trip else before is not None
-        if changed and not check:
+        if changed:
             tables.set_breaker(trip, why, by, books.breaker.forgiven if trip else stops(books))
             if not trip:
                 tables.forget_lost()
+        if check:
+            kept.rollback()
     after = before
     if changed:
         after = f"{why} (tripped by {by})" if trip else None
