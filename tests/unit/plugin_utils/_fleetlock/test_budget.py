@@ -61,7 +61,7 @@ def _answer(books: Books, who: Identity = ME) -> Kind | None:
         pytest.param(_books(_lock("a"), _lock("b", "other")), None, id="another group has slots of its own"),
         pytest.param(_books(_lock("a"), _lock("b", lease=-1)), None, id="a lease that expired frees the slot"),
         pytest.param(_books(_lock("a"), _lock("b", lease=0)), Kind.FAILED_LOCK, id="a lease in its last second"),
-        pytest.param(_books(_lock("a", lease=-1), _lock("b", lease=-1)), Kind.BREAKER_TRIPPED, id="two never came back"),
+        pytest.param(_books(_lock("a", lease=-1), _lock("b", lease=-1)), Kind.BREAKER_TRIPPED, id="two are lost"),
         pytest.param(_books(_lock("a"), rollouts=(_rollout("d"),)), Kind.FAILED_LOCK, id="a driven host takes a slot"),
         pytest.param(_books(rollouts=(_rollout("d"),)), None, id="one slot is left beside the driven host"),
         pytest.param(_books(_lock("d"), rollouts=(_rollout("d"),)), None, id="a driven host with a lock counts once"),
