@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-COLLECTIONS = Path(__file__).parents[4] / ".collections"
+COLLECTIONS = Path(__file__).parents[3] / ".collections"
 MODULE = "ansible_collections.flotilla.container_os.plugins.plugin_utils._fleetlock.server"
 # How long (s) a start or a stop may take on a busy machine; usually it is one or two.
 PATIENCE = 60
@@ -25,11 +25,11 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-class Process:
+class LockServer:
     """The server. `url` of the ledger; further arguments are the server's own."""
 
-    def __init__(self, ledger: str, log: Path, *arguments: str, port: int | None = None) -> None:
-        self.port = port or free_port()
+    def __init__(self, ledger: str, log: Path, *arguments: str) -> None:
+        self.port = free_port()
         self.log = log
         self._argv = [sys.executable, "-m", MODULE, "--listen", f"127.0.0.1:{self.port}", *arguments]
         self._environment = {**os.environ, "PYTHONPATH": str(COLLECTIONS), "FLOTILLA_LEDGER": ledger}
