@@ -318,8 +318,8 @@ def test_no_database_no_lock(serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "ledger.sqlite"
     away = file.rename(tmp_path / "away")
     file.mkdir()
-    for ask in (one.lock, one.unlock):
-        status, said = ask("a")
+    for request in (one.lock, one.unlock):
+        status, said = request("a")
         assert (status, said["kind"]) == (503, "ledger_unavailable")
         assert str(tmp_path) not in json.dumps(said)
     assert one.ask("GET", "/v1/status")[0] == 503
