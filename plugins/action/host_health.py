@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import HostAction
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.check import check
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.controller import look
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.request import read_request
 
 
@@ -23,4 +24,8 @@ class ActionModule(HostAction):
     }
 
     def perform(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        return check(self.host(task_vars), self.clock, read_request(options)).result(self.diff_mode)
+        host = self.host(task_vars)
+        # Where the connection goes, with all of Ansible's rules for it; a local one goes nowhere.
+        address = str(self._play_context.remote_addr or host.name)
+        request = read_request(options)
+        return check(host, self.clock, request, lambda probes: look(probes, address)).result(self.diff_mode)

@@ -21,10 +21,15 @@ class ActionModule(HostAction):
         "absent": {"type": "list", "elements": "str", "default": []},
         "reboot": {"type": "str", "choices": ["allow", "defer", "refuse"], "default": "defer"},
         "confirm_within": {"type": "int", "default": 600},
+        "timeout": {"type": "int", "default": 1200},
     }
 
     def perform(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         wish = ArgumentsWish(
-            tuple(options["present"]), tuple(options["absent"]), Consent(options["reboot"]), options["confirm_within"]
+            present=tuple(options["present"]),
+            absent=tuple(options["absent"]),
+            reboot=Consent(options["reboot"]),
+            confirm_within=options["confirm_within"],
+            timeout=options["timeout"],
         )
         return set_arguments(self.host(task_vars), self.clock, wish, self.check_mode).result(self.diff_mode)

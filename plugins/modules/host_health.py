@@ -8,7 +8,8 @@ module: host_health
 short_description: Probe a host, record a baseline, give a verdict
 version_added: 0.1.0
 description:
-  - Runs all probes on the host itself, in one round trip an attempt, and says whether the host is healthy.
+  - Runs all probes and says whether the host is healthy. Those on the host itself are one round trip an attempt; those
+    on the controller look at the host as its clients do.
   - With a baseline taken before a change, only what broke since counts. What was broken before is reported and does not
     fail.
   - What cannot be found out, because a tool is missing on the host or does not answer, is not healthy, and no baseline
@@ -31,16 +32,16 @@ options:
       type:
         description:
           - V(systemd) looks at units, V(container) at containers of podman or docker, V(http) asks a URL, V(tcp)
-            connects to a port, V(command) runs a command that only reads, V(mount) looks at a file system, V(listening)
-            at ports that are listened on, V(mac_denials) at what AppArmor and SELinux denied.
+            connects to a port, V(command) runs a command that only reads, V(file) looks at a file, V(mount) at a file
+            system, V(listening) at ports that are listened on, V(mac_denials) at what AppArmor and SELinux denied.
         type: str
         required: true
-        choices: [systemd, container, http, tcp, command, mount, listening, mac_denials]
+        choices: [systemd, container, http, tcp, command, file, mount, listening, mac_denials]
       query:
         description:
           - A JMESPath expression over the probe's data, RV(probes). It takes the place of the type's own expectation.
-            What the type's options ask for (O(probes[].status), O(probes[].rc), O(probes[].rw),
-            O(probes[].min_free_percent), O(probes[].min_free_mb)) holds besides.
+            What the type's options ask for (O(probes[].status), O(probes[].rc), O(probes[].file_type),
+            O(probes[].max_age), O(probes[].rw), O(probes[].min_free_percent), O(probes[].min_free_mb)) holds besides.
           - Needs the Python package C(jmespath) on the controller.
         type: str
       expect:
@@ -57,9 +58,12 @@ options:
         type: bool
         default: false
       where:
-        description: Where the probe looks from. V(host) is the host itself.
+        description:
+          - Where the probe looks from. V(host) is the host itself.
+          - V(controller) is what runs Ansible, for V(http), V(tcp) and V(command). It needs no tool there, no proxy is
+            used, and up to eight such probes of a host look at the same time.
         type: str
-        choices: [host]
+        choices: [host, controller]
         default: host
       units:
         description:
@@ -79,8 +83,9 @@ options:
         default: auto
       url:
         description:
-          - V(http), required. What to get, as the host sees it, so that loopback is the host. No proxy is used and no
-            redirect is followed.
+          - V(http), required. What to get, as the place that O(probes[].where) names sees it, so that loopback is that
+            place. No proxy is used and no redirect is followed.
+          - It must not hold a name and password; what follows a question mark shows in no message.
         type: str
       status:
         description: V(http). The status that is expected, or a list of them. Without it, 200.
@@ -96,7 +101,9 @@ options:
         type: bool
         default: true
       host:
-        description: V(tcp). A host name or an address, as the host sees it. Without it, 127.0.0.1.
+        description:
+          - V(tcp). A host name or an address, as the place that O(probes[].where) names sees it.
+          - Without it, 127.0.0.1 on the host, and from the controller the address of the connection.
         type: str
       port:
         description: V(tcp), required. The port.
@@ -116,8 +123,23 @@ options:
         description: V(http), V(command) 10 and V(tcp) 5 seconds of patience with one attempt, unless said otherwise.
         type: float
       path:
-        description: V(mount), required. The mount point.
+        description: V(file), V(mount), required. The path of the file, or the mount point.
         type: path
+      present:
+        description: V(file). V(false) if it must not be there.
+        type: bool
+        default: true
+      file_type:
+        description: V(file). What it must be. A symbolic link stands for what it leads to.
+        type: str
+        choices: [file, directory, socket, fifo, block_device, character_device]
+      max_age:
+        description: V(file). How long ago it may have been written last, in seconds, by the host's clock.
+        type: float
+      content:
+        description: V(file). Whether to read it, for O(probes[].query). Its first 4 KiB are in the result then.
+        type: bool
+        default: false
       rw:
         description: V(mount). V(true) if it must be writable, V(false) if it must be read-only.
         type: bool
@@ -162,6 +184,7 @@ options:
     description:
       - How long the host must stay healthy, in seconds. Every attempt in that window must be good, and no unit or
         container that is named may be restarted between two of them.
+      - Where a guard has the boot on trial, the task fails as soon as the window cannot end before the guard does.
     type: int
     default: 0
   timeout:
@@ -193,6 +216,8 @@ EXAMPLES = r"""
       - {name: workload, type: http, url: "http://127.0.0.1:8080/health", query: json.ready}
       - {name: containers, type: container, names: [web, db]}
       - {name: room, type: mount, path: /var, rw: true, min_free_percent: 10}
+      - {name: heartbeat, type: file, path: /run/agent/alive, max_age: 60}
+      - {name: reachable, type: tcp, where: controller, port: 443}
       - {name: denials, type: mac_denials, critical: false}
   register: before
 

@@ -11,6 +11,8 @@ description:
   - Makes sure that arguments are on the kernel command line, or are not, of the running system and of the next boot.
   - The change is prepared as a deployment of its own, which is booted under the guard and confirmed only when the running
     kernel has the arguments. The deployment of before stays as the way back.
+  - Arguments of the boot loader and of the update mechanism (C(root), C(ostree), C(BOOT_IMAGE), C(initrd)) are refused, and
+    so is a host with another digest staged, which would be replaced.
 options:
   present:
     description: Arguments that must be there, each as it stands on the command line.
@@ -26,6 +28,10 @@ options:
     description: After how many seconds of its new boot a host that nobody confirmed goes back by itself.
     type: int
     default: 600
+  timeout:
+    description: How long to wait for a host that was told to reboot, in seconds. It must be longer than O(confirm_within).
+    type: int
+    default: 1200
 extends_documentation_fragment: flotilla.container_os.reboot
 notes:
   - Needs no Python on the host, only a POSIX C(sh) and root (directly or by any become method).
@@ -52,7 +58,7 @@ reboot_required:
   returned: always
   type: bool
 next_kernel_arguments:
-  description: The arguments of the next boot.
+  description: The arguments of the next boot. Those of the running kernel are in RV(host_state).
   returned: always
   type: list
   elements: str

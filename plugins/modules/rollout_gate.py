@@ -12,7 +12,8 @@ description:
     used up, the rollout was stopped, nothing is under way that could open the gate, or this very run of
     C(ansible-playbook) has not planned or resumed the rollout.
   - O(state=left) records how the turn ended, from the results of its tasks, and fails unless the host is confirmed. That takes
-    proof of every step - the target runs, the verdict was good, the confirm succeeded.
+    proof of every step - the target runs, the verdict was good, the confirm succeeded. While the database does not answer
+    it is tried again, for ten minutes.
   - The play must have C(strategy=ansible.builtin.host_pinned), so that hosts that wait cannot starve hosts in flight.
 options:
   state:
@@ -32,6 +33,9 @@ options:
     description: After how many seconds a host that has not left counts as lost.
     type: int
     default: 3600
+  token:
+    description: The fencing token that the gate gave, for O(state=left). With an older one nothing is recorded.
+    type: int
   results:
     description:
       - The registered results of the turn, C(baseline), C(boot), C(verdict), C(confirm) and C(rollback), for O(state=left).

@@ -2,13 +2,15 @@
 """The one place that touches a connection.
 
 A program goes to the host as bytes on the stdin of `/bin/sh -s`: no pty, no temporary file, no limit on its size,
-and no login shell that could misread it. Connection plugins without that (`has_pipelining` false) get it as an
-argument.
+and no login shell that could misread it. It goes as an argument, in an alphabet that every login shell reads alike,
+where stdin cannot be had: connection plugins without it (`has_pipelining` false), become methods that want a terminal
+(su, and sudo with `requiretty`; ssh gives a terminal only to a command without stdin).
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +21,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ._errors import CannotParse, FlotillaError, tail
 from ._model.host import Result, Step, Unreachable
-from ._model.shell import frame, quote, write_file
+from ._model.shell import as_argument, frame, quote, write_file
 from ._parsers.framed import parse_framed
 
 # An exit code of our own for "there is no such file", apart from what cat says of files it may not read.
@@ -27,6 +29,10 @@ NO_SUCH_FILE = 44
 # How long an attempt waits for a connection, and for a become prompt (s), when it is no surprise that the host does not
 # answer.
 ATTEMPT_TIMEOUT = 8
+# The kernel takes no argument of more than 128 KiB; what is left is for the quoting by become methods.
+ARGUMENT_LIMIT = 120_000
+# ssh's options that ask for a terminal: what is sent to stdin would be typed on it, and cut at 4096 bytes a line.
+WANTS_TERMINAL = re.compile(r"(?:^|\s)-t+(?:\s|$)|requesttty[=\s]+(?:yes|force)", re.IGNORECASE)
 
 
 class ConnectionHost:
@@ -38,6 +44,7 @@ class ConnectionHost:
         self.name = name
         self.say = say
         self.round_trips = 0
+        self._stdin = self._has_stdin()
 
     def run(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result]:
         """Run `steps` in one round trip.
@@ -47,9 +54,8 @@ class ConnectionHost:
         """
         marker = f"flotilla-{secrets.token_hex(8)}"
         program = frame(marker, [(step.name, step.script, step.required) for step in steps])
-        self.round_trips += 1
         with _bounded(limit, self.name):
-            answer = self._send(program)
+            answer = self._send(program, marker)
         try:
             return parse_framed(marker, steps, f"\n{answer['stdout']}")
         except CannotParse as exc:
@@ -70,11 +76,37 @@ class ConnectionHost:
             self.forget_connection()
             return Unreachable(tail(str(exc), 1))
 
-    def _send(self, program: str) -> dict[str, Any]:
+    def _has_stdin(self) -> bool:
+        """Whether a program can be sent to a command's stdin, as far as can be told before it is tried."""
+        if not getattr(self._connection, "has_pipelining", False):
+            return False
+        become = getattr(self._connection, "become", None)
+        if become and (getattr(become, "require_tty", False) or not getattr(become, "pipelining", True)):
+            return False
+        asked = []
+        for option in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
+            with contextlib.suppress(KeyError, AttributeError):
+                asked.append(str(self._connection.get_option(option) or ""))
+        return not any(map(WANTS_TERMINAL.search, asked))
+
+    def _send(self, program: str, marker: str) -> dict[str, Any]:
         run = self._action._low_level_execute_command
-        if getattr(self._connection, "has_pipelining", False):
-            return run("exec /bin/sh -s", in_data=program.encode(), executable="/bin/sh")  # type: ignore[no-any-return]
-        return run(f"exec /bin/sh -c {quote(program)}", executable="/bin/sh")  # type: ignore[no-any-return]
+        if self._stdin:
+            self.round_trips += 1
+            answer: dict[str, Any] = run("exec /bin/sh -s", in_data=program.encode(), executable="/bin/sh")
+            if marker in answer["stdout"]:
+                return answer
+            # Not even the first frame: nothing of the program was run. A sudo that requires a terminal ends so, and a
+            # start-up file that eats stdin. Both are cured by the other way, which this host is then spoken to.
+            self._stdin = False
+        self.round_trips += 1
+        command = as_argument(program)
+        if len(command) > ARGUMENT_LIMIT:
+            raise FlotillaError(
+                f"cannot run commands on {self.name}: {len(command)} bytes do not fit into an argument; "
+                "use a connection plugin with pipelining, and a become method that needs no terminal"
+            )
+        return run(command, executable="/bin/sh")  # type: ignore[no-any-return]
 
     def read(self, path: str) -> str | None:
         step = Step("read", f"[ -e {quote(path)} ] || exit {NO_SUCH_FILE}; cat {quote(path)}")

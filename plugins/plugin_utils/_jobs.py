@@ -9,6 +9,7 @@ controller, finds the work and waits for it. JOBS_DIR is in /run: work does not 
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 from ._errors import CannotParse, FlotillaError
@@ -19,8 +20,13 @@ from ._parsers.jobs import JobReport, parse_job
 JOBS_DIR = "/run/flotilla/jobs"
 # One poll waits on the host for this long (s): news arrive at once, and a long download costs few round trips.
 POLL_HOLD = 15
+# The first look comes with the start, in one round trip, and is short: a connection that breaks before its answer is
+# there makes the host unreachable (the next run finds the work), one that breaks later is made anew.
+FIRST_HOLD = 2
 # A poll that is not answered this long (s) after its hold: the connection is gone, a new one is made.
 POLL_GRACE = 30
+# A start takes a fraction of this (s), also where systemd is busy; a lock older than that is left over.
+START_WAIT = 30
 # Pause (s) before the next try when the host cannot be reached.
 RECONNECT_PAUSE = 3
 
@@ -46,7 +52,7 @@ def run_job(host: Host, clock: Clock, job: Job, timeout: float) -> JobReport:
     (the work goes on, and the next run finds it). Before the job is known to be running a connection error passes
     through; after that the host is called again until the time is over.
     """
-    results = host.run([_start(job), _wait(job)])
+    results = host.run([_start(job), _wait(job, FIRST_HOLD)])
     results["start"].proven(f"start {job.what}")
     report = _parsed(results["wait"].stdout, job)
     began = clock.monotonic()
@@ -63,7 +69,8 @@ def run_job(host: Host, clock: Clock, job: Job, timeout: float) -> JobReport:
         if news and news != shown:
             host.say(f"{job.what}: {news} ({clock.monotonic() - began:.0f} s)")
             shown = news
-        answer = host.attempt([_wait(job)], limit=POLL_HOLD + POLL_GRACE)
+        hold = min(POLL_HOLD, math.ceil(left))
+        answer = host.attempt([_wait(job, hold)], limit=hold + POLL_GRACE)
         if isinstance(answer, Unreachable):
             host.say(f"{job.what}: no connection, trying again ({clock.monotonic() - began:.0f} s)")
             clock.sleep(RECONNECT_PAUSE)
@@ -99,25 +106,31 @@ def _start(job: Job) -> Step:
     )
     return Step(
         "start",
-        f"d={directory}; if {_ALIVE}; then exit 0; fi; "
+        # Of two that start at the same moment one waits here, and then finds the job of the other. `$$` is the same in
+        # all steps of a program: as long as that one lives, the lock holds.
+        f"d={directory}; l=$d.start; n=0; (umask 077 && mkdir -p {JOBS_DIR}) && "
+        f"until ln -s $$ $l; do n=$((n+1)); [ $n -le {2 * START_WAIT} ] || exit 1; "
+        f"[ -d /proc/$(readlink $l)/fd ] && [ $n -ne {START_WAIT} ] || rm -f $l; sleep 1; done; "
+        "trap 'rm -f $l' EXIT; "
+        f"if {_ALIVE}; then exit 0; fi; "
         # A finished job is work done long ago, perhaps on another state of the host: it is never taken for the new one.
         f"rm -rf $d && (umask 077 && mkdir -p $d) && {write_file(f'{directory}/script', job.script)} && "
         f"printf '%s' {quote(job.key)} >$d/key && printf '%s' {quote(job.what)} >$d/what && "
         f"{write_file(f'{directory}/run', runner, '0700')} && "
         "if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then "
         f"systemd-run --quiet --collect --unit=flotilla-{job.name}-$$ sh $d/run; "
-        "else (setsid sh $d/run >/dev/null 2>&1 </dev/null &); fi && "
+        "else s=setsid; command -v $s >/dev/null || s=nohup; ($s sh $d/run >/dev/null 2>&1 </dev/null &); fi && "
         "n=0; until [ -s $d/pid ] || [ $n -ge 50 ]; do n=$((n+1)); sleep 0.2 2>/dev/null || sleep 1; done; "
         "[ -s $d/pid ]",
         required=True,
     )
 
 
-def _wait(job: Job) -> Step:
+def _wait(job: Job, hold: int) -> Step:
     return Step(
         "wait",
         f"d={JOBS_DIR}/{job.name}; n=0; "
-        f"while [ ! -e $d/rc ] && [ $n -lt {POLL_HOLD} ] && {_ALIVE}; do n=$((n+1)); sleep 1; done; "
+        f"while [ ! -e $d/rc ] && [ $n -lt {hold} ] && {_ALIVE}; do n=$((n+1)); sleep 1; done; "
         # Looked at before rc: a job that ends between the two looks is not taken for one that was killed.
         f"state=gone; {{ {_ALIVE}; }} && state=running; [ ! -e $d/rc ] || state=done; [ -d $d ] || state=absent; "
         'printf "state=%s\\nrc=%s\\nkey=%s\\nwhat=%s\\nlog:\\n" "$state" "$(cat $d/rc 2>/dev/null)" '

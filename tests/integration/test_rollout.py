@@ -3,24 +3,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "rollout"))
-from play import Play, copy_collection
+from play import Play
 
 Fleet = Callable[[int], Play]
-
-
-@pytest.fixture(scope="module")
-def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("collections")
-    copy_collection(folder)
-    return folder
 
 
 @pytest.fixture

@@ -95,18 +95,32 @@ class Fleet:
         """Return host_state by host."""
         path = LAB / "states.json"
         path.unlink(missing_ok=True)
-        arguments = ["ansible-playbook", "tests/lab/observe.yml", "-e"]
         variables = {**self._variables, "states_file": str(path), "target": ",".join(hosts or HOSTS)}
+        self._observe(["tests/lab/observe.yml", "-e", json.dumps(variables)], path)
+        return dict(json.loads(path.read_text()))
+
+    def module(self, host: str, name: str, *arguments: str, **options: Any) -> dict[str, Any]:
+        """Call one of our modules on a host; return its result, also when it has failed."""
+        path, play = LAB / "result.json", LAB / "module.json"
+        path.unlink(missing_ok=True)
+        call = {"name": name, f"flotilla.container_os.{name}": options, "register": "done", "ignore_errors": True}
+        keep = {"content": "{{ done | to_json }}", "dest": str(path), "mode": "0600"}
+        onto = {"delegate_to": "localhost", "become": False, "check_mode": False}
+        tasks = [call, {"name": "Keep the result", "ansible.builtin.copy": keep, **onto}]
+        play.write_text(json.dumps([{"hosts": host, "gather_facts": False, "tasks": tasks}]))
+        self._observe([str(play), *arguments, "-e", json.dumps(self._variables)], path)
+        return dict(json.loads(path.read_text()))
+
+    def _observe(self, arguments: list[str], result: Path) -> None:
         done = subprocess.run(
-            [*arguments, json.dumps(variables)],
+            ["ansible-playbook", *arguments],
             cwd=ROOT,
             env=self._environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert path.exists(), done.stdout + done.stderr
-        return dict(json.loads(path.read_text()))
+        assert result.exists(), done.stdout + done.stderr
 
     def boot_ids(self) -> dict[str, str]:
         return {host: state["boot_id"] for host, state in self.states().items()}

@@ -89,3 +89,26 @@ def test_bad_input_is_refused_before_any_host_is_touched(
     assert reason in " ".join(run.output.split())
     assert "Bring the machine" not in run.output
     assert "Observe the host" not in run.output
+
+
+def test_kernel_arguments(fleet: Fleet) -> None:
+    before = fleet.states("lab1")["lab1"]
+    wish = {"present": ["panic=7"], "absent": ["quiet"], "reboot": "allow"}
+
+    predicted = fleet.module("lab1", "kernel_arguments", "--check", **wish)
+    assert predicted["changed"] is True
+    assert fleet.states("lab1")["lab1"] == before
+
+    done = fleet.module("lab1", "kernel_arguments", **wish)
+    assert done.get("failed") is not True, done
+    assert done["changed"] is True
+    state = done["host_state"]
+    assert state["boot_id"] != before["boot_id"]
+    assert state["booted"]["digest"] == before["booted"]["digest"]
+    assert state["rollback"]["id"] == before["booted"]["id"]
+    assert state["guard"] is None
+    assert "panic=7" in fleet.shell("lab1", "cat /proc/cmdline").split()
+
+    again = fleet.module("lab1", "kernel_arguments", **wish)
+    assert again["changed"] is False
+    assert again["host_state"]["boot_id"] == state["boot_id"]

@@ -8,7 +8,7 @@ unset PYTHONDONTWRITEBYTECODE # it doubles the start of every ansible command
 say() { printf '==> %s\n' "$*"; }
 
 missing=
-for package in busybox curl git iproute2 make openssh-client openssh-server procps python3 python3-venv shellcheck wget; do
+for package in busybox curl fish git iproute2 locales make openssh-client openssh-server postgresql procps python3 python3-venv shellcheck sudo tcsh util-linux wget; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 if [ -n "$missing" ]; then

@@ -23,7 +23,7 @@ ALLOWED = {
     "_drivers": _BASE | {"_parsers"},
     "_guard": _BASE | {"_drivers._protocol"},
     "_mac": _BASE | {"_parsers"},
-    "_health": _BASE | {"_parsers", "_mac"},
+    "_health": _BASE | {"_parsers", "_mac", "_guard.render"},
     "_provision": _BASE,
     "_jobs": _BASE | {"_parsers"},
     "_host": _BASE | {"_parsers"},
@@ -43,7 +43,9 @@ BEYOND_PYTHON = {
     "_health/query.py": {"jmespath"},
     "_host.py": {"ansible"},
     "_preflight.py": {"yaml"},
+    "_rollout/database.py": {"sqlalchemy"},
     "_rollout/ledger.py": {"sqlalchemy"},
+    "_rollout/schema.py": {"sqlalchemy"},
 }
 # What reaches out of the process or looks at a clock. Files that are not listed below are given what they need.
 REACHING_OUT = {"asyncio", "http", "multiprocessing", "os", "random", "secrets", "select", "shutil", "signal", "socket"}
@@ -53,8 +55,10 @@ MAY_REACH_OUT = {
     "_fleetlock/client.py": {"http", "random", "urllib"},
     "_fleetlock/server.py": {"os"},
     "_fleetlock/service.py": {"threading"},
+    "_health/controller.py": {"http", "os", "signal", "socket", "subprocess", "threading", "time", "urllib"},
     "_host.py": {"secrets", "signal"},
-    "_provision/qemu.py": {"os", "shutil", "signal", "socket", "subprocess", "time"},
+    "_provision/qemu.py": {"os", "shutil", "signal", "socket", "subprocess", "threading", "time"},
+    "_provision/qmp.py": {"os", "socket"},
     "_provision/seed.py": {"os", "subprocess"},
     "_rollout/controller.py": {"os", "socket"},
 }

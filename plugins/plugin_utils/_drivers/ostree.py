@@ -7,6 +7,7 @@ Facts of the tool: ostree-admin-*(1), ostree.repo-config(5), ostreedev/ostree sr
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from .._errors import FlotillaError, Refused, tail
@@ -157,18 +158,9 @@ class OSTree:
             raise Refused("cannot set kernel arguments: the deployment that runs is not known")
         options = [*(f"--karg-append={arg}" for arg in add), *(f"--karg-delete={arg}" for arg in remove)]
         # A new deployment of the very commit that runs, with other arguments: the old one stays, as the way back.
-        refspec = state.booted.origin or state.booted.digest
-        revision = quote(state.booted.digest)
-        return " ".join(
-            [
-                "ostree admin deploy --stage",
-                f"--origin-file=/ostree/deploy/$(ostree admin status | sed -n 's/^\\* \\([^ ]*\\) .*/\\1/p')"
-                f"/deploy/{state.booted.id}.origin",
-                *map(quote, options),
-                revision,
-                f"# {refspec}",
-            ]
-        )
+        stateroot = "$(ostree admin status | sed -n 's/^\\* \\([^ ]*\\) .*/\\1/p')"
+        origin = f"--origin-file=/ostree/deploy/{stateroot}/deploy/{state.booted.id}.origin"
+        return f"ostree admin deploy --stage {origin} {shlex.join([*options, state.booted.digest])}"
 
     def trusted_keys(self, results: Results, channel: Channel) -> str | None:
         path = f"{REMOTES_DIR}/{channel.remote}.asc"

@@ -52,13 +52,16 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def matching(pattern: str, what: str) -> Reader:
-    """A text that matches `pattern` as a whole; `what` says in words what that is."""
+def matching(pattern: str, what: str, *, secret: bool = False) -> Reader:
+    """A text that matches `pattern` as a whole; `what` says in words what that is.
+
+    `secret`: a value that is refused may hold a password, and is not quoted.
+    """
     compiled = re.compile(pattern)
 
     def read(value: Any) -> str:
         if not isinstance(value, str) or not compiled.fullmatch(value):
-            raise ValueError(f"must be {what}, not {value!r}")
+            raise ValueError(f"must be {what}{'' if secret else f', not {value!r}'}")
         return str(value)
 
     return read
@@ -119,6 +122,12 @@ def several(read_one: Reader) -> Reader:
         return tuple(dict.fromkeys(read_one(item) for item in items))
 
     return read
+
+
+def absolute_path(value: Any) -> str:
+    if "\n" in text(value) or not value.startswith("/"):
+        raise ValueError(f"must be an absolute path, not {value!r}")
+    return str(value)
 
 
 def arguments(value: Any) -> tuple[str, ...]:

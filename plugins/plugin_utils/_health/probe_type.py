@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from .._errors import FlotillaError, tail
 from .._model.host import Result
 from .._model.shell import quote
+from .._parsers.health_http import Answer
 
 # What a probe found, of JSON types only.
 Data = dict[str, Any]
@@ -85,6 +86,30 @@ class LooksBack(Protocol):
 
     def since_baseline(self, baseline: Data) -> ProbeType:
         """Return the probe that passes over what `baseline`, earlier data of the same probe, has seen already."""
+
+
+class Outside(Protocol):
+    """What the controller can do for a probe that looks from there. Durations in seconds, on a clock that only goes on.
+
+    What cannot be had is in the answer, as it is on a host: nothing is raised for it.
+    """
+
+    def get(self, url: str, headers: Mapping[str, str], timeout: float, validate_certs: bool) -> Answer:
+        """Ask for `url`: no proxy, no redirect followed, no retry."""
+
+    def connect(self, host: str, port: int, timeout: float) -> str | None:
+        """Return why no connection stands, or None when it did."""
+
+    def run(self, argv: tuple[str, ...], timeout: float) -> Result:
+        """Run a command; it exits with one of TIMED_OUT when it was ended."""
+
+
+@runtime_checkable
+class LooksFromController(Protocol):
+    """A type that can look at the host from the controller."""
+
+    def look(self, outside: Outside, address: str) -> Data:
+        """Return what is found there, as `read` does; `address` is where the controller meets the host."""
 
 
 class Unknown(FlotillaError):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from .probe_type import ProbeType
 from .probes.command import Command
 from .probes.container import Container
+from .probes.file import File
 from .probes.http import Http
 from .probes.listening import Listening
 from .probes.mac_denials import MacDenials
@@ -13,5 +14,5 @@ from .probes.mount import Mount
 from .probes.systemd import Systemd
 from .probes.tcp import Tcp
 
-TYPES: tuple[type[ProbeType], ...] = (Systemd, Container, Http, Tcp, Command, Mount, Listening, MacDenials)
+TYPES: tuple[type[ProbeType], ...] = (Systemd, Container, Http, Tcp, Command, File, Mount, Listening, MacDenials)
 BY_NAME = {kind.TYPE: kind for kind in TYPES}

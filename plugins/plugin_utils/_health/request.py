@@ -13,9 +13,9 @@ from .._errors import Refused
 from .._model.host import Step
 from .._model.native import native
 from .option import boolean, matching, one_of, option, option_fields, read_options, whole
-from .probe_type import ProbeType
+from .probe_type import LooksFromController, ProbeType
 from .query import Query
-from .registry import BY_NAME
+from .registry import BY_NAME, TYPES
 
 # A window or budget longer than this (s) is a mistake of units.
 LONGEST = 86_400
@@ -25,6 +25,7 @@ class Where(str, enum.Enum):
     """Where a probe looks from."""
 
     HOST = "host"
+    CONTROLLER = "controller"
 
 
 class State(str, enum.Enum):
@@ -58,7 +59,7 @@ class Probe:
     ignore_baseline: bool = option(boolean, "V(true) must be healthy, whatever it was in the baseline.", default=False)
     where: Where = option(  # noqa: RUF009 - a field
         lambda value: Where(one_of(*(place.value for place in Where))(value)),
-        "Where the probe looks from. V(host) is the host itself.",
+        "Where the probe looks from: the host itself, or the controller, as a client does.",
         default=Where.HOST,
     )
     # The values of which the query's must be one; read apart, because null is a value here.
@@ -146,7 +147,11 @@ def _read_probe(given: dict[str, Any]) -> tuple[Probe | None, list[str]]:
     if problems:
         return None, problems
     type_ = kind(**special)
-    return Probe(**common, kind=type_), type_.problems()
+    probe = Probe(**common, kind=type_)
+    if probe.where is Where.CONTROLLER and not isinstance(type_, LooksFromController):
+        able = [each.TYPE for each in TYPES if issubclass(each, LooksFromController)]
+        problems.append(f"a {kind.TYPE} probe cannot look from the controller, only {_listed(able)} can")
+    return probe, [*problems, *type_.problems()]
 
 
 def validate_durations(stable_for: object, timeout: object, interval: object, where: str) -> None:

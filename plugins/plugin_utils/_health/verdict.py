@@ -12,7 +12,7 @@ from .._model.host import Result
 from .probe_type import ANSWER, UNKNOWN, CountsRestarts, Data, Faults, LooksBack
 from .query import allowed, as_json
 from .query import same as same_value
-from .request import Probe
+from .request import Probe, Where
 
 # How many faults of one probe a reason names.
 _NAMED = 5
@@ -50,8 +50,13 @@ class Seen:
     """What a baseline says of one probe."""
 
     type: str
+    where: str
     faults: Faults
     data: Data | None
+
+    def is_of(self, probe: Probe) -> bool:
+        """Tell whether `probe` looks at the same thing from the same place."""
+        return (self.type, self.where) == (probe.type, probe.where.value)
 
 
 Baseline = Mapping[str, Seen]
@@ -76,11 +81,17 @@ class Verdict:
 
 
 def read(probe: Probe, result: Result) -> Reading:
-    """Return what `probe` found. What cannot be known is a fault."""
+    """Return what `probe` found, from what its step did on the host."""
     try:
-        data = probe.kind.read(result)
+        return reading(probe, probe.kind.read(result))
     except FlotillaError as exc:
-        return Reading(probe, None, None, {UNKNOWN: f"not known: {exc.message}"})
+        return reading(probe, exc)
+
+
+def reading(probe: Probe, data: Data | FlotillaError) -> Reading:
+    """Return what `probe` found. What cannot be known is a fault."""
+    if isinstance(data, FlotillaError):
+        return Reading(probe, None, None, {UNKNOWN: f"not known: {data.message}"})
     demands = probe.kind.demands(data)
     if probe.query is None:
         return Reading(probe, data, probe.kind.value(data), {**demands, **probe.kind.expects(data)})
@@ -153,7 +164,7 @@ def judge(readings: Sequence[Reading], baseline: Baseline | None = None) -> Verd
 
 def _forgiven(probe: Probe, baseline: Baseline | None) -> Faults:
     seen = baseline.get(probe.name) if baseline else None
-    return seen.faults if seen and seen.type == probe.type and not probe.ignore_baseline else {}
+    return seen.faults if seen and seen.is_of(probe) and not probe.ignore_baseline else {}
 
 
 def looking_back(probes: Sequence[Probe], baseline: Baseline | None) -> tuple[Probe, ...]:
@@ -162,7 +173,7 @@ def looking_back(probes: Sequence[Probe], baseline: Baseline | None) -> tuple[Pr
 
 
 def _looking_back(probe: Probe, seen: Seen | None) -> Probe:
-    if seen is None or seen.data is None or seen.type != probe.type or not isinstance(probe.kind, LooksBack):
+    if seen is None or seen.data is None or not seen.is_of(probe) or not isinstance(probe.kind, LooksBack):
         return probe
     return replace(probe, kind=probe.kind.since_baseline(seen.data))
 
@@ -181,7 +192,8 @@ def _seen(name: str, entry: Any) -> Seen:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("faults"), Mapping):
         raise Refused(f"cannot use `baseline`: what it says of probe {name} is no result of host_health")
     data = entry.get("data")
-    return Seen(str(entry.get("type")), dict(entry["faults"]), dict(data) if isinstance(data, Mapping) else None)
+    kept = dict(data) if isinstance(data, Mapping) else None
+    return Seen(str(entry.get("type")), str(entry.get("where", Where.HOST.value)), dict(entry["faults"]), kept)
 
 
 def in_words(faults: Faults) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 quote = shlex.quote
@@ -36,6 +37,20 @@ def write_file(path: str, content: str, mode: str = "0644") -> str:
         f"chmod {quote(mode)} {fresh} && chown 0:0 {fresh} && "
         f"{{ sync {fresh} 2>/dev/null || sync; }} && mv -f {fresh} {target}"
     )
+
+
+# What some shell does not leave alone between single quotes: csh a line's end and `!`, fish a backslash before a quote
+# or another backslash; ssh and become methods quote the whole once more. Bytes that are not ASCII depend on the locale.
+_TOUCHED = re.compile(rb"[^ -~]|[!'\\]")
+
+
+def as_argument(program: str) -> str:
+    """Return one line of sh, a command of its own, that runs `program` and goes through any login shell unharmed.
+
+    Its stdout is a pipe even where the connection has a terminal: tools would page and colour what they print.
+    """
+    packed = _TOUCHED.sub(lambda found: b"\\0%03o" % found[0][0], program.encode()).decode()
+    return f"""exec /bin/sh -c 'eval "$(printf %b "$1")" </dev/null | cat' sh '{packed}'"""
 
 
 def frame(marker: str, steps: list[tuple[str, str, bool]]) -> str:

@@ -6,6 +6,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+# How much is fetched at most, in bytes: enough for the JSON of a health page.
+FETCHED = 65536
+
 _STATUS = re.compile(r"^\s*(?:wget: server returned error: )?HTTP/[0-9.]+ +(?P<code>\d{3})\b", re.MULTILINE)
 _RC = re.compile(r"\nrc=(\d+)\s*\Z")
 

@@ -14,19 +14,31 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .._errors import FlotillaError, Refused, tail
+from . import qmp
 from ._protocol import Machine, MachineWish
 from .seed import credentials, encoded
 
 QEMU = "qemu-system-x86_64"
-DISK, CONSOLE, RECORD, MONITOR = "disk.qcow2", "console.log", "machine.json", "qmp.sock"
-# Seconds that the firmware may take under hardware acceleration; software emulation is used when it takes longer.
+DISK, CONSOLE, RECORD = "disk.qcow2", "console.log", "machine.json"
+# Hardware acceleration has to show that it works. First the firmware: seconds that it may take, and how much longer
+# than under software emulation (a factor, and seconds for the noise of a busy controller).
 PROBE_TIME = 6
+SLOWER, SLACK = 2.0, 0.5
+# Then the first boot: seconds until the OS answers. Software emulation takes over when it does not.
+TRIAL_TIME = 90
+# How often (s) QEMU is asked whether the processor still runs.
+STATUS_PAUSE = 2
+_ACCELERATION = {
+    "tcg": ("-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max,-svm,-la57"),
+    "kvm": ("-accel", "kvm", "-cpu", "host"),
+}
 # Seconds for a process to be gone after it was killed.
 KILL_TIME = 10
 # What a console says when there is no point in waiting longer.
@@ -112,29 +124,50 @@ class Qemu:
             ]
             _run(argv, f"make the disk of machine {wish.name}")
             fresh.rename(disk)
+        self._launch(wish, _accelerator(wish.acceleration, _record(wish.directory)))
+
+    def _launch(self, wish: MachineWish, accelerator: str) -> None:
         definition = self.definition(wish)
         # Recorded before the process exists; its pid file, which QEMU writes, completes the proof.
-        _write(wish.directory / RECORD, {"definition": definition})
+        known = _record(wish.directory)
+        proven = wish.acceleration != "auto" or accelerator == "tcg" or known.get("proven") == accelerator
+        record = {"definition": definition, "accelerator": accelerator, "proven": accelerator if proven else None}
+        _write(wish.directory / RECORD, record)
         (wish.directory / "pid").unlink(missing_ok=True)
-        (wish.directory / MONITOR).unlink(missing_ok=True)
+        (wish.directory / qmp.SOCKET).unlink(missing_ok=True)
         argv = [
             QEMU,
-            *_acceleration(wish.acceleration),
+            *_ACCELERATION[accelerator],
             *definition,
-            *("-qmp", f"unix:{MONITOR},server=on,wait=off", "-pidfile", "pid", "-daemonize"),
+            *("-qmp", f"unix:{qmp.SOCKET},server=on,wait=off", "-pidfile", "pid", "-daemonize"),
         ]
         _run(argv, f"start machine {wish.name}", cwd=wish.directory)
 
     def wait(self, wish: MachineWish, timeout: float, say: Callable[[str], None]) -> None:
-        began = said = time.monotonic()
+        began = said = asked = time.monotonic()
         seen_before = _size(wish.directory / CONSOLE) if not _greeted(wish.ssh_port) else 0
+        on_trial = _on_trial(wish.directory)
+        lost: str | None = None
         while time.monotonic() - began < timeout:
             if _greeted(wish.ssh_port):
+                if on_trial:
+                    record = _record(wish.directory)
+                    _write(wish.directory / RECORD, {**record, "proven": record["accelerator"]})
                 return
+            if time.monotonic() - asked > STATUS_PAUSE:
+                asked = time.monotonic()
+                lost = "the hypervisor cannot run its OS (internal error)" if qmp.has_failed(wish.directory) else None
+            if on_trial and (lost or time.monotonic() - began > TRIAL_TIME):
+                reason = lost or f"nothing answers after {TRIAL_TIME} s"
+                say(f"hardware acceleration does not work here: {reason}; going on in software emulation")
+                self.power_off(Machine(wish.name, "running"), wish.directory)
+                self._launch(wish, "tcg")
+                on_trial, lost, began = False, None, time.monotonic()
+                continue
             console = _console(wish.directory, seen_before)
-            lost = next((word for word in _LOST if word in console), None)
-            if lost or _pid(wish.directory) is None:
-                reason = f"its console says {lost!r}" if lost else "its process has ended"
+            word = next((word for word in _LOST if word in console), None)
+            if word or lost or _pid(wish.directory) is None:
+                reason = f"its console says {word!r}" if word else lost or "its process has ended"
                 raise FlotillaError(f"cannot reach machine {wish.name}: {reason}: {tail(console)}")
             if time.monotonic() - said > 20:
                 said = time.monotonic()
@@ -154,7 +187,7 @@ class Qemu:
 
     def shut_down(self, machine: Machine, directory: Path, timeout: float) -> None:
         with contextlib.suppress(OSError, FlotillaError):
-            _monitor(directory, {"execute": "system_powerdown"})
+            qmp.say(directory, {"execute": "system_powerdown"})
             _wait_gone(machine.name, directory, timeout)
         self.power_off(machine, directory)
 
@@ -164,29 +197,49 @@ class Qemu:
             shutil.rmtree(directory)
 
     def save(self, machine: Machine, directory: Path, snapshot: str) -> None:
-        _human(directory, f"savevm {snapshot}", f"save machine {machine.name}")
+        qmp.order(directory, f"savevm {snapshot}", f"save machine {machine.name}")
 
     def restore(self, machine: Machine, directory: Path, snapshot: str) -> None:
-        _human(directory, f"loadvm {snapshot}", f"restore machine {machine.name} to {snapshot}")
+        qmp.order(directory, f"loadvm {snapshot}", f"restore machine {machine.name} to {snapshot}")
 
 
-def _acceleration(wanted: str) -> list[str]:
-    software = ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max,-svm,-la57"]
-    hardware = ["-accel", "kvm", "-cpu", "host"]
-    if wanted == "auto":
-        wanted = "kvm" if os.access("/dev/kvm", os.R_OK | os.W_OK) and _hardware_works() else "tcg"
-    return hardware if wanted == "kvm" else software
+def _accelerator(wanted: str, record: dict[str, Any]) -> str:
+    """Return kvm or tcg: what is asked for, what the machine has answered under before, or what seems to work here."""
+    if wanted != "auto":
+        return wanted
+    usable = os.access("/dev/kvm", os.R_OK | os.W_OK)
+    proven = record.get("proven")
+    if proven == "tcg" or (proven == "kvm" and usable):
+        return str(proven)
+    return "kvm" if usable and _hardware_works() else "tcg"
+
+
+def _on_trial(directory: Path) -> bool:
+    record = _record(directory)
+    return record.get("accelerator") == "kvm" and record.get("proven") != "kvm"
 
 
 def _hardware_works() -> bool:
-    """Boot nothing for a moment: /dev/kvm may be there and not work. The firmware tells how far it came."""
-    argv = [QEMU, "-accel", "kvm", "-cpu", "host", "-m", "64", "-nodefaults", "-no-user-config", "-display", "none"]
+    """Boot nothing for a moment. /dev/kvm may be there and not work, or be emulated itself, which is worse than none:
+    hardware that takes longer than software emulation is no acceleration."""
+    emulated, accelerated = _firmware_time("tcg"), _firmware_time("kvm")
+    return accelerated is not None and (emulated is None or accelerated < SLOWER * emulated + SLACK)
+
+
+def _firmware_time(accelerator: str) -> float | None:
+    """Return the seconds until the firmware says that there is nothing to boot, None when it never does."""
+    argv = [QEMU, *_ACCELERATION[accelerator], "-m", "64", "-nodefaults", "-no-user-config", "-display", "none"]
     argv += ["-chardev", "stdio,id=d", "-device", "isa-debugcon,iobase=0x402,chardev=d", "-no-reboot"]
-    try:
-        ended = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_TIME, check=False)
-        return b"No bootable device" in ended.stdout
-    except subprocess.TimeoutExpired as exc:
-        return b"No bootable device" in (exc.stdout or b"")
+    began = time.monotonic()
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        timer = threading.Timer(PROBE_TIME, process.kill)
+        timer.start()
+        try:
+            said = any(b"No bootable device" in line for line in process.stdout or ())
+            return time.monotonic() - began if said else None
+        finally:
+            timer.cancel()
+            process.kill()
 
 
 def _greeted(port: int) -> bool:
@@ -237,34 +290,6 @@ def _run(argv: list[str], goal: str, cwd: Path | None = None) -> None:
     ended = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=cwd, check=False)
     if ended.returncode:
         raise FlotillaError(f"cannot {goal}: {argv[0]} exited with {ended.returncode}: {tail(ended.stderr)}")
-
-
-def _monitor(directory: Path, command: dict[str, Any]) -> Any:
-    """Say one command to the machine's monitor (QMP); return the answer."""
-    folder = os.open(directory, os.O_RDONLY)  # the path of a socket must be short; /proc makes it so
-    try:
-        with socket.socket(socket.AF_UNIX) as channel:
-            channel.settimeout(60)
-            channel.connect(f"/proc/self/fd/{folder}/{MONITOR}")
-            stream = channel.makefile("rw", encoding="utf-8")
-            stream.readline()  # the greeting
-            for one in ({"execute": "qmp_capabilities"}, command):
-                stream.write(json.dumps(one) + "\n")
-                stream.flush()
-                answer = json.loads(stream.readline())
-                while "event" in answer:
-                    answer = json.loads(stream.readline())
-    finally:
-        os.close(folder)
-    if "error" in answer:
-        raise FlotillaError(f"cannot tell the machine {command['execute']}: {answer['error'].get('desc')}")
-    return answer.get("return")
-
-
-def _human(directory: Path, line: str, goal: str) -> None:
-    said = _monitor(directory, {"execute": "human-monitor-command", "arguments": {"command-line": line}})
-    if said:
-        raise FlotillaError(f"cannot {goal}: {str(said).strip()}")
 
 
 def _console(directory: Path, start: int) -> str:

@@ -111,7 +111,8 @@ class Conductor:
         for one in mine:
             correction = corrections[one.host]
             if not check:
-                self._walk(writer, current, one, correction.phase, correction.why)
+                ended = {"lease_until": None, "controller": None}
+                self._walk(writer, current, one, correction.phase, correction.why, **ended)
                 if correction.phase in IN_FLIGHT:
                     # In our hands from here on: until its turn comes nobody may take it for lost.
                     writer.take(current.id, one.host, self.controller, RESUME_LEASE)
@@ -246,11 +247,24 @@ class Conductor:
                 say(f"waiting: {verdict.why}")
             clock.sleep(GATE_PAUSE)
 
-    def leave(self, host: str, outcome: Left) -> None:
-        """Record how `host` left its turn. Raises FlotillaError when it is not confirmed: its play ends here."""
+    def leave(self, host: str, outcome: Left, token: int | None = None) -> None:
+        """Record how `host` left its turn. Raises FlotillaError when it is not confirmed: its play ends here.
+
+        `token`: of the lease that the gate gave; None: whichever lease this controller has. With it, to say the same
+        twice is no harm: the first time may have been recorded although nobody could say so.
+        """
         with self.ledger.write() as writer:
             rollout = self._current(writer)
             record = next((one for one in rollout.hosts if one.host == host), None)
+            if record is not None and token is not None:
+                if record.token != token:
+                    raise FlotillaError(
+                        f"cannot record that {host} is {outcome.phase.value}: lease {token} is over, "
+                        f"the host was taken over with lease {record.token}"
+                    )
+                if record.phase is outcome.phase and record.left_at is not None:
+                    _ended_turn(host, outcome)
+                    return  # recorded already
             if record is None or record.phase not in IN_FLIGHT or record.controller != self.controller:
                 # Never admitted (the gate has said why), found confirmed, or taken over by another controller.
                 if record is not None and record.phase is Phase.CONFIRMED:
@@ -275,8 +289,7 @@ class Conductor:
                 writer.set_state(
                     after.id, STOPPED, f"max_failures is {allowed}; {host} {outcome.phase.value}: {outcome.why}"
                 )
-        if outcome.phase is not Phase.CONFIRMED:
-            raise FlotillaError(f"{host} {outcome.phase.value.replace('_', ' ')}: {outcome.why}", phase=outcome.phase)
+        _ended_turn(host, outcome)
 
     # -- the end
 
@@ -328,6 +341,11 @@ class Planned:
     order: tuple[str, ...]
     refusal: str | None = None
     note: str | None = None
+
+
+def _ended_turn(host: str, outcome: Left) -> None:
+    if outcome.phase is not Phase.CONFIRMED:
+        raise FlotillaError(f"{host} {outcome.phase.value.replace('_', ' ')}: {outcome.why}", phase=outcome.phase)
 
 
 def _fits(current: RolloutRecord, fleet: Sequence[Seen], policy: Policy) -> bool:

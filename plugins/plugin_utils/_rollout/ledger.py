@@ -9,197 +9,97 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 try:
     import sqlalchemy as sa
-except ImportError:  # said by Ledger, in words
+except ImportError:  # said by Database, in words
     sa = None  # type: ignore[assignment]
+else:
+    from .schema import hosts as _hosts
+    from .schema import quarantine as _quarantine
+    from .schema import rollouts as _rollouts
+    from .schema import runs as _runs
+    from .schema import transitions as _transitions
 
-from .._errors import FlotillaError, Refused
+from .._errors import FlotillaError
 from .._model.phase import AWAY, IN_FLIGHT, Phase, may_go
+from .database import Database, LedgerGone, clock
 from .plan import Quarantined, canonical
+from .record import DONE, OPEN, STOPPED, SUPERSEDED, HostRecord, RolloutRecord, utc
 
-SCHEMA = 1
-# How long (s) a writer waits for another one before it gives up.
-BUSY_TIMEOUT = 30
+__all__ = [
+    "DONE",
+    "OPEN",
+    "STOPPED",
+    "SUPERSEDED",
+    "HostRecord",
+    "Ledger",
+    "LedgerGone",
+    "RolloutRecord",
+    "Writer",
+    "utc",
+]
+
 # A sign of life is recorded at most this often (s): hosts that wait ask every few seconds.
 HEARTBEAT = 60
 
-if sa is not None:
-    _tables = sa.MetaData()
-    _schema = sa.Table("flotilla_schema", _tables, sa.Column("version", sa.Integer, primary_key=True))
-    _rollouts = sa.Table(
-        "rollouts",
-        _tables,
-        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("name", sa.String(200), nullable=False, index=True),
-        sa.Column("state", sa.String(20), nullable=False),
-        sa.Column("why", sa.Text),
-        sa.Column("plan", sa.Text, nullable=False),
-        sa.Column("created_at", sa.BigInteger, nullable=False),
-        sa.Column("ended_at", sa.BigInteger),
-    )
-    _hosts = sa.Table(
-        "rollout_hosts",
-        _tables,
-        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), primary_key=True),
-        sa.Column("host", sa.String(255), primary_key=True),
-        sa.Column("wave", sa.Integer, nullable=False),
-        sa.Column("position", sa.Integer, nullable=False),
-        sa.Column("target", sa.String(255), nullable=False),
-        sa.Column("phase", sa.String(20), nullable=False),
-        sa.Column("why", sa.Text),
-        sa.Column("controller", sa.String(300)),
-        sa.Column("token", sa.Integer, nullable=False, default=0),
-        sa.Column("lease_until", sa.BigInteger),
-        sa.Column("entered_at", sa.BigInteger),
-        sa.Column("left_at", sa.BigInteger),
-    )
-    _transitions = sa.Table(
-        "transitions",
-        _tables,
-        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), nullable=False, index=True),
-        sa.Column("host", sa.String(255), nullable=False),
-        sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("phase_before", sa.String(20), nullable=False),
-        sa.Column("phase", sa.String(20), nullable=False),
-        sa.Column("why", sa.Text),
-        sa.Column("controller", sa.String(300)),
-    )
-    # Who takes part: the ansible-playbook runs that planned or resumed a rollout and have not ended it yet.
-    _runs = sa.Table(
-        "rollout_runs",
-        _tables,
-        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), primary_key=True),
-        sa.Column("controller", sa.String(300), primary_key=True),
-        sa.Column("seen_at", sa.BigInteger, nullable=False),
-    )
-    _quarantine = sa.Table(
-        "quarantine",
-        _tables,
-        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("digest", sa.String(255), nullable=False, index=True),
-        sa.Column("version", sa.String(255)),
-        sa.Column("host", sa.String(255), nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("released_at", sa.BigInteger),
-        sa.Column("released_by", sa.String(300)),
-    )
 
-OPEN, STOPPED, DONE, SUPERSEDED = "open", "stopped", "done", "superseded"
+@dataclass
+class _Known:
+    """What this process has read of a rollout, so that it need not read it again: true as of `revision`."""
 
-
-@dataclass(frozen=True)
-class HostRecord:
-    """Where a host stands, as recorded. Times are epoch seconds by the database's clock."""
-
-    host: str
-    wave: int
-    position: int
-    target: str
-    phase: Phase
-    why: str | None
-    controller: str | None
-    token: int
-    lease_until: int | None
-    entered_at: int | None
-    left_at: int | None
-
-
-@dataclass(frozen=True)
-class RolloutRecord:
-    """A rollout, as recorded. `state`: open, stopped (failures; a re-run may reopen it), done, superseded."""
-
-    id: int
-    name: str
-    state: str
-    why: str | None
-    plan: Mapping[str, Any]
-    created_at: int
-    ended_at: int | None
-    hosts: tuple[HostRecord, ...]
+    revision: int
+    record: RolloutRecord
+    hosts: dict[str, HostRecord] = field(default_factory=dict)
 
 
 class Ledger:
-    """The ledger behind a database URL. Raises Refused when it cannot be opened.
+    """The ledger behind a database URL. Raises Refused when it cannot be opened; LedgerGone, when the database does not
+    answer.
 
     `create`: make the file of an SQLite ledger where there is none. Without, such a ledger is empty and stays nowhere.
     """
 
     def __init__(self, url: str, create: bool = True) -> None:
-        if sa is None:
-            raise Refused(
-                "cannot open the ledger: SQLAlchemy 2 is not installed on the controller (pip install SQLAlchemy)"
-            )
-        try:
-            parsed = sa.make_url(url)
-            pool: type[sa.Pool] = sa.NullPool
-            if parsed.get_backend_name() == "sqlite" and parsed.database:
-                path = Path(parsed.database).expanduser()
-                parsed = parsed.set(database=str(path))
-                if create:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                elif not path.exists():
-                    parsed, pool = sa.make_url("sqlite://"), sa.StaticPool
-            self._engine = sa.create_engine(parsed, poolclass=pool)
-            if parsed.get_backend_name() == "sqlite":
-                _tune_sqlite(self._engine)
-            self._migrate()
-        except (sa.exc.SQLAlchemyError, ImportError, OSError) as exc:
-            raise Refused(f"cannot open the ledger {_without_password(url)}: {_first_line(exc)}") from exc
-
-    def _migrate(self) -> None:
-        with self._engine.begin() as connection:
-            _tables.create_all(connection)
-            version = connection.scalar(sa.select(sa.func.max(_schema.c.version)))
-            if version is None:
-                connection.execute(_schema.insert().values(version=SCHEMA))
-            elif version > SCHEMA:
-                raise Refused(f"cannot use the ledger: its schema {version} is newer than this collection's {SCHEMA}")
+        self._database = Database(url, create)
+        self._known: dict[str, _Known] = {}
 
     @contextmanager
     def write(self) -> Iterator[Writer]:
-        """One transaction that nobody else writes beside: read, decide, record."""
-        try:
-            with self._engine.begin() as connection:
-                if connection.dialect.name != "sqlite":
-                    connection.execute(sa.text("LOCK TABLE rollouts IN EXCLUSIVE MODE"))
-                yield Writer(connection)
-        except sa.exc.SQLAlchemyError as exc:
-            raise FlotillaError(f"cannot write to the ledger: {_first_line(exc)}") from exc
+        """One transaction that nobody else writes beside: read, decide, record. Raises LedgerGone, FlotillaError."""
+        with self._database.write() as connection:
+            yield Writer(connection, self._known)
 
     def rollout(self, name: str) -> RolloutRecord | None:
         """Return the newest rollout of that name."""
-        with self.write() as writer:
-            return writer.rollout(name)
+        with self._database.read() as connection:
+            return Writer(connection, self._known).rollout(name)
 
     def quarantine(self) -> dict[str, Quarantined]:
         """Return what is in quarantine, by digest."""
-        with self.write() as writer:
-            return writer.quarantine()
+        with self._database.read() as connection:
+            return Writer(connection, self._known).quarantine()
 
     def transitions(self, rollout_id: int) -> list[dict[str, Any]]:
         """Return every transition of a rollout, oldest first."""
         query = sa.select(_transitions).where(_transitions.c.rollout_id == rollout_id).order_by(_transitions.c.id)
-        with self._engine.connect() as connection:
+        with self._database.read() as connection:
             return [dict(row._mapping) for row in connection.execute(query)]
 
 
 class Writer:
-    """What can be done within one transaction."""
+    """What can be done within one transaction.
 
-    def __init__(self, connection: sa.Connection) -> None:
+    Whatever changes a rollout or one of its hosts begins with `_change`: others learn of it by the new revision only.
+    """
+
+    def __init__(self, connection: sa.Connection, known: dict[str, _Known]) -> None:
         self._connection = connection
-        now = connection.scalar(sa.select(sa.func.current_timestamp()))
-        if not isinstance(now, datetime):
-            raise FlotillaError(f"internal error: the database's clock says {now!r}")
-        self.now = int((now if now.tzinfo else now.replace(tzinfo=timezone.utc)).timestamp())
+        self._known = known
+        self._changed: dict[int, int] = {}
+        self.now = clock(connection)
 
     @property
     def connection(self) -> sa.Connection:
@@ -207,51 +107,68 @@ class Writer:
         return self._connection
 
     def rollout(self, name: str) -> RolloutRecord | None:
-        query = sa.select(_rollouts).where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1)
-        row = self._connection.execute(query).one_or_none()
+        """Return the newest rollout of that name. Only what has changed since the last look is read."""
+        head = sa.select(
+            _rollouts.c.id,
+            _rollouts.c.state,
+            _rollouts.c.why,
+            _rollouts.c.created_at,
+            _rollouts.c.ended_at,
+            _rollouts.c.revision,
+        )
+        row = self._connection.execute(
+            head.where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1)
+        ).one_or_none()
         if row is None:
             return None
-        hosts = self._connection.execute(
-            sa.select(_hosts).where(_hosts.c.rollout_id == row.id).order_by(_hosts.c.wave, _hosts.c.position)
-        )
-        return RolloutRecord(
-            row.id,
-            row.name,
-            row.state,
-            row.why,
-            json.loads(row.plan),
-            row.created_at,
-            row.ended_at,
-            tuple(_host_record(one) for one in hosts),
-        )
+        known = self._known.get(name)
+        # A revision that went backwards is another database in the place of the one that was read.
+        if known is None or known.record.id != row.id or known.revision > row.revision:
+            known = None
+        if known is not None and known.revision == row.revision:
+            return known.record
+        query = sa.select(_hosts).where(_hosts.c.rollout_id == row.id)
+        if known is None:
+            plan = json.loads(
+                self._connection.execute(sa.select(_rollouts.c.plan).where(_rollouts.c.id == row.id)).scalar_one()
+            )
+            hosts = {}
+        else:
+            plan = known.record.plan
+            hosts = dict(known.hosts)
+            query = query.where(_hosts.c.revision > known.revision)
+        hosts.update((one.host, _host_record(one)) for one in self._connection.execute(query))
+        inorder = tuple(sorted(hosts.values(), key=lambda one: (one.wave, one.position)))
+        record = RolloutRecord(row.id, name, row.state, row.why, plan, row.created_at, row.ended_at, inorder)
+        if row.id not in self._changed:
+            # (What this transaction has changed is not true before it is committed.)
+            self._known[name] = _Known(row.revision, record, hosts)
+        return record
+
+    def _change(self, rollout_id: int) -> int:
+        """Begin a change of a rollout or its hosts; return its revision, the same for a whole transaction."""
+        if rollout_id not in self._changed:
+            mine = _rollouts.c.id == rollout_id
+            self._connection.execute(_rollouts.update().where(mine).values(revision=_rollouts.c.revision + 1))
+            found = self._connection.execute(sa.select(_rollouts.c.revision).where(mine)).scalar_one()
+            self._changed[rollout_id] = int(found)
+        return self._changed[rollout_id]
 
     def under_way(self) -> list[RolloutRecord]:
         """Return the newest rollout of each name, where that is not over. `hosts`: only those that are away: in flight,
         and while the rollout is open also those that are not known to be up."""
         newest = sa.select(sa.func.max(_rollouts.c.id)).group_by(_rollouts.c.name)
-        query = (
-            sa.select(_rollouts)
+        names = (
+            sa.select(_rollouts.c.name)
             .where(_rollouts.c.id.in_(newest), _rollouts.c.state.notin_((DONE, SUPERSEDED)))
             .order_by(_rollouts.c.id)
         )
         found = []
-        for row in self._connection.execute(query).all():
-            phases = AWAY if row.state == OPEN else IN_FLIGHT
-            hosts = sa.select(_hosts).where(
-                _hosts.c.rollout_id == row.id, _hosts.c.phase.in_(sorted(one.value for one in phases))
-            )
-            found.append(
-                RolloutRecord(
-                    row.id,
-                    row.name,
-                    row.state,
-                    row.why,
-                    json.loads(row.plan),
-                    row.created_at,
-                    row.ended_at,
-                    tuple(_host_record(one) for one in self._connection.execute(hosts)),
-                )
-            )
+        for name in self._connection.scalars(names).all():
+            one = self.rollout(name)
+            if one is not None:
+                phases = AWAY if one.state == OPEN else IN_FLIGHT
+                found.append(replace(one, hosts=tuple(host for host in one.hosts if host.phase in phases)))
         return found
 
     def open_rollout(self, name: str, plan: Mapping[str, Any]) -> int:
@@ -263,6 +180,7 @@ class Writer:
         if key is None:
             raise FlotillaError("internal error: the database gave the rollout no number")
         rollout_id = int(key[0])
+        self._changed[rollout_id] = 0
         rows = [
             {
                 "rollout_id": rollout_id,
@@ -280,21 +198,29 @@ class Writer:
         return rollout_id
 
     def set_state(self, rollout_id: int, state: str, why: str | None) -> None:
+        self._change(rollout_id)
         ended = None if state == OPEN else self.now
         self._connection.execute(
             _rollouts.update().where(_rollouts.c.id == rollout_id).values(state=state, why=why, ended_at=ended)
         )
 
     def move(self, rollout: RolloutRecord, host: str, phase: Phase, why: str, by: str, **values: Any) -> None:
-        """Record that `host` goes to `phase`, as `by` says. Raises FlotillaError for a way not in the table."""
+        """Record that `host` goes to `phase`, as `by` says.
+
+        Raises FlotillaError for a way not in the table, and when the lease has another token than in `rollout`: then
+        somebody else has the host.
+        """
         record = next(one for one in rollout.hosts if one.host == host)
         if not may_go(record.phase, phase):
             raise FlotillaError(f"internal error: {host} cannot go from {record.phase.value} to {phase.value}")
-        self._connection.execute(
+        revision = self._change(rollout.id)
+        result = self._connection.execute(
             _hosts.update()
-            .where(_hosts.c.rollout_id == rollout.id, _hosts.c.host == host)
-            .values(phase=phase.value, why=why, **values)
+            .where(_hosts.c.rollout_id == rollout.id, _hosts.c.host == host, _hosts.c.token == record.token)
+            .values(phase=phase.value, why=why, revision=revision, **values)
         )
+        if result.rowcount != 1:
+            raise FlotillaError(f"cannot record that {host} is {phase.value}: lease {record.token} was taken over")
         self._connection.execute(
             _transitions.insert().values(
                 rollout_id=rollout.id,
@@ -308,11 +234,17 @@ class Writer:
         )
 
     def take(self, rollout_id: int, host: str, controller: str, seconds: int) -> None:
-        """Record that `controller` has `host` in hand for so long; its phase stays."""
+        """Record that `controller` has `host` in hand for so long, by a new lease; its phase stays."""
+        revision = self._change(rollout_id)
         self._connection.execute(
             _hosts.update()
             .where(_hosts.c.rollout_id == rollout_id, _hosts.c.host == host)
-            .values(controller=controller, lease_until=self.now + seconds)
+            .values(
+                controller=controller,
+                token=_hosts.c.token + 1,
+                lease_until=self.now + seconds,
+                revision=revision,
+            )
         )
 
     def join(self, rollout_id: int, controller: str) -> None:
@@ -355,11 +287,6 @@ class Writer:
         return bool(result.rowcount)
 
 
-def utc(at: int) -> str:
-    """Return epoch seconds as people read them."""
-    return datetime.fromtimestamp(at, tz=timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 def _host_record(row: sa.Row[Any]) -> HostRecord:
     return HostRecord(
         row.host,
@@ -374,27 +301,3 @@ def _host_record(row: sa.Row[Any]) -> HostRecord:
         row.entered_at,
         row.left_at,
     )
-
-
-def _tune_sqlite(engine: sa.Engine) -> None:
-    @sa.event.listens_for(engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions are begun below, not by the sqlite3 module
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000}")
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begun(connection: sa.Connection) -> None:
-        # Taken for writing from the start: read, decide and record are one, also for two processes.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _first_line(exc: BaseException) -> str:
-    return str(getattr(exc, "orig", None) or exc).splitlines()[0]
-
-
-def _without_password(url: str) -> str:
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return "(not a database URL)"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .._drivers._protocol import HasNativeUpdater
+from .._drivers.registry import DRIVERS
 from .._errors import FlotillaError, Refused
 from .._model.host import Host, Step
 from .._model.outcome import Outcome
@@ -50,8 +51,6 @@ def set_updater(host: Host, wanted: UpdaterState, units: Sequence[str] | None, c
 
 
 def _observe(host: Host, units: Sequence[str] | None, steps: Sequence[Step] = ()) -> tuple[Observed, list[str]]:
-    from .._drivers.registry import DRIVERS
-
     known = [unit for driver in DRIVERS if isinstance(driver, HasNativeUpdater) for unit in driver.updater_units]
     asked = list(units or known)
     observed = observe(host, [*steps, unit_probe(_ASKED, asked, UPDATER_RECORD)])

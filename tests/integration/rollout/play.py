@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import sqlalchemy as sa
 
 ROOT = Path(__file__).parents[3]
 STAND_INS = ("Deployment", "DeploymentInfo", "DeploymentBoot", "DeploymentConfirm", "DeploymentRollback", "HostHealth")
@@ -56,7 +57,7 @@ class Run:
 class Play:
     """A fleet of stand-ins in a directory of its own, with a ledger, for one test."""
 
-    def __init__(self, collections: Path, folder: Path, hosts: int) -> None:
+    def __init__(self, collections: Path, folder: Path, hosts: int, ledger: str | None = None) -> None:
         self.folder = folder
         self.hosts = [f"h{number}" for number in range(1, hosts + 1)]
         for host in self.hosts:
@@ -69,6 +70,7 @@ class Play:
         (folder / "inventory.json").write_text(json.dumps({"fleet": fleet}))
         (folder / "ansible.cfg").write_text("[defaults]\ninternal_poll_interval = 0.01\n")
         self.ledger = folder / "ledger.sqlite"
+        self.url = ledger or f"sqlite:///{self.ledger}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         self._environment = {
             **kept,
@@ -84,11 +86,13 @@ class Play:
     def order(self, **orders: tuple[str, str]) -> None:
         """Order what goes wrong from now on: host=(step, what)."""
         told = {host: {"at": at, "do": what} for host, (at, what) in orders.items()}
-        (self.folder / "orders.json").write_text(json.dumps(told))
+        new = self.folder / "orders.new"
+        new.write_text(json.dumps(told))
+        new.replace(self.folder / "orders.json")
 
     def start(self, *arguments: str, playbook: str = "upgrade", **variables: Any) -> subprocess.Popen[str]:
         """Start a playbook of the collection, by its name."""
-        given = {"upgrade_ledger": f"sqlite:///{self.ledger}", **variables}
+        given = {"upgrade_ledger": self.url, **variables}
         command = Path(sys.executable).with_name("ansible-playbook")
         argv = [command, f"flotilla.container_os.{playbook}", "--forks=10", "-e", json.dumps(given), *arguments]
         return subprocess.Popen(
@@ -174,11 +178,8 @@ class Play:
         )
 
     def _select(self, query: str) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.ledger)
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
+        with sa.create_engine(self.url, poolclass=sa.NullPool).connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
 def _most(history: list[tuple[str, str]], begin: set[str], stay: set[str]) -> int:

@@ -4,8 +4,8 @@
 They take the place of the actions of the same names in a copy of the collection; all else in that copy is the real one.
 In `stand_in_directory`: HOST.json is the state of a host, `orders.json` says what goes wrong (host to order),
 `events.jsonl` is what happened, in order. An order is {"at": step, "do": what}; the steps are observe, stage,
-boot, booted, verdict, confirm, confirmed. What: fail, hang (until killed), vanish (the real connection of the host is
-used, which leads nowhere), sick (a bad verdict), panic (falls back while it boots).
+boot, booted, verdict, confirm, confirmed. What: fail, hang (until killed), wait (until the order is gone), vanish (the
+real connection of the host is used, which leads nowhere), sick (a bad verdict), panic (falls back while it boots).
 """
 
 from __future__ import annotations
@@ -71,6 +71,10 @@ class StandIn(HostAction):
         if order["do"] == "hang":
             self.note(f"hangs at {step}")
             time.sleep(300)
+        if order["do"] == "wait":
+            self.note(f"waits at {step}")
+            while json.loads((self.folder / "orders.json").read_text()).get(self.name) == order:
+                time.sleep(0.05)
         return str(order["do"])
 
     def result(self, state: dict[str, Any], changed: bool, msg: str, **more: Any) -> dict[str, Any]:

@@ -4,18 +4,24 @@
 from __future__ import annotations
 
 import importlib
+import re
+import socket
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
 from ansible_collections.flotilla.container_os.plugins.action.host_health import ActionModule
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.option import option_fields
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.registry import TYPES
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.request import COMMON
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.request import (
+    COMMON,
+    validate_probes,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -37,7 +43,7 @@ def perform(monkeypatch: pytest.MonkeyPatch) -> Any:
             args=args, check_mode=check_mode, diff=True, async_val=0, action="host_health", delegate_to=None
         )
         connection = SimpleNamespace(has_pipelining=True, _shell=SimpleNamespace(tmpdir="/nonexistent"))
-        action = ActionModule(task, connection, SimpleNamespace(), None, None, None)
+        action = ActionModule(task, connection, SimpleNamespace(remote_addr="127.0.0.1"), None, None, None)
         sent.clear()
         return action.run(task_vars={"inventory_hostname": "lab1"}), len(sent)
 
@@ -69,6 +75,14 @@ def test_a_bad_verdict_fails_with_everything_in_the_result(perform: Any) -> None
     assert result["probes"]["quorum"]["data"]["stderr"] == "1 of 3"
 
 
+def test_from_the_controller_it_is_asked_where_the_connection_goes(perform: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = {"name": "port", "type": "tcp", "where": "controller", "port": listener.getsockname()[1]}
+        result, round_trips = perform(state="observed", probes=[port])
+    assert result["probes"]["port"]["data"] == {"open": True, "host": "127.0.0.1", "tool": "python", "error": None}
+    assert round_trips == 0
+
+
 def test_bad_input_touches_no_host(perform: Any) -> None:
     result, round_trips = perform(probes=[{"name": "a", "type": "ping"}])
     assert result["msg"].startswith("cannot use the probes of host_health: probe a: unknown type 'ping'")
@@ -94,3 +108,26 @@ def test_the_guide_lists_every_option_of_a_type(kind: Any) -> None:
     assert section, "no section"
     for field in option_fields(kind):
         assert f"| `{field.name}` |" in section
+
+
+def examples() -> list[Any]:
+    """Return the YAML of the guide and of the module's documentation, with the variables of a host put in."""
+    twin = importlib.import_module("ansible_collections.flotilla.container_os.plugins.modules.host_health")
+    texts = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/health.md").read_text(), re.MULTILINE | re.DOTALL)
+    host = {"ansible_host": "192.0.2.1", "health_probes": "elsewhere", "before": "earlier"}
+    return [yaml.safe_load(jinja2.Template(text).render(host)) for text in (*texts, twin.EXAMPLES)]
+
+
+def test_examples_are_taken() -> None:
+    """Every probe that a reader may copy is one that `host_health` takes."""
+    seen = set()
+    for example in examples():
+        tasks = [item["flotilla.container_os.host_health"] for item in example if "type" not in item]
+        literal = [task["probes"] for task in tasks if task["probes"] != "elsewhere"]
+        for probes in [[item for item in example if "type" in item], *literal]:
+            if probes:
+                validate_probes(probes, "an example")
+                seen |= {probe["type"] for probe in probes}
+        for task in tasks:
+            assert set(task) <= set(ActionModule.SPEC)
+    assert seen >= {"systemd", "container", "http", "tcp", "command", "file", "mount", "mac_denials"}

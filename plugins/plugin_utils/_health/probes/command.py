@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`command`: a command on the host exits with the expected code."""
+"""`command`: a command exits with the expected code."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..probe_type import (
     TIMED_OUT,
     Data,
     Faults,
+    Outside,
     ProbeType,
     limited,
     parsed,
@@ -47,6 +48,9 @@ class Command(ProbeType):
 
     def script(self) -> str:
         return limited(self.timeout, *(self.argv or ("/bin/sh", "-c", self.cmd)))
+
+    def look(self, outside: Outside, address: str) -> Data:
+        return self.read(outside.run(self.argv or ("/bin/sh", "-c", self.cmd), self.timeout))
 
     def read(self, result: Result) -> Data:
         return {

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`http`: a URL, asked for on the host itself, answers with the expected status."""
+"""`http`: a URL answers with the expected status."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ..._model.host import Result
 from ..._model.shell import quote
-from ..._parsers.health_http import parse_http
+from ..._parsers.health_http import FETCHED, Answer, parse_http
 from ..option import boolean, matching, number, option, several, texts_by_name, whole
 from ..probe_type import (
     ANSWER,
@@ -18,6 +19,7 @@ from ..probe_type import (
     PROBE_TIMEOUT_MAX,
     Data,
     Faults,
+    Outside,
     ProbeType,
     Unknown,
     limited,
@@ -25,8 +27,6 @@ from ..probe_type import (
     shown,
 )
 
-# How much is fetched at most, in bytes, headers included: enough for the JSON of a health page.
-_FETCHED = 65536
 _MASK = "********"
 # A shorter value is no secret, and masking it ("on", "1") would spoil the body.
 _SECRET_LENGTH = 6
@@ -46,8 +46,8 @@ class Http(ProbeType):
     TYPE: ClassVar[str] = "http"
 
     url: str = option(
-        matching(_URL, "an http:// or https:// URL without spaces and without name and password"),
-        "What to get, from the host's own view: loopback is the host. Without a proxy; redirects are not followed.",
+        matching(_URL, "an http:// or https:// URL without spaces and without name and password", secret=True),
+        "What to get, as the place that O(probes[].where) names sees it. Without a proxy; redirects are not followed.",
     )
     status: tuple[int, ...] = option(
         several(whole(100, 599)), "The status that is expected, or a list of them.", default=(200,)
@@ -63,6 +63,12 @@ class Http(ProbeType):
     @property
     def patience(self) -> float:
         return self.timeout + 2
+
+    @property
+    def _named(self) -> str:
+        """The URL in words; what follows the question mark may be a token."""
+        place, mark, _query = self.url.partition("?")
+        return f"{place}?…" if mark else place
 
     def script(self) -> str:
         headers = [f"{name}: {value}" for name, value in self.headers.items()]
@@ -95,7 +101,7 @@ class Http(ProbeType):
             f"*) {verifies}; echo wget; {plain};; esac\n"
             "elif command -v busybox >/dev/null 2>&1 && busybox wget --help >/dev/null 2>&1; "
             f"then {verifies}; echo wget; {busybox}\n"
-            f"else exit {NO_TOOL}; fi; printf '\\nrc=%s\\n' \"$?\" >&2; }} | head -c {_FETCHED}"
+            f"else exit {NO_TOOL}; fi; printf '\\nrc=%s\\n' \"$?\" >&2; }} | head -c {FETCHED}"
         )
 
     def read(self, result: Result) -> Data:
@@ -103,33 +109,39 @@ class Http(ProbeType):
         if not tool:
             secure = ", or none that verifies certificates" if self.validate_certs else ""
             raise Unknown(f"there is no curl or wget on the host{secure}")
-        answer = parse_http(tool, output, result.stderr, self.timeout)
+        return self._data(parse_http(tool, output, result.stderr, self.timeout), tool)
+
+    def look(self, outside: Outside, address: str) -> Data:
+        return self._data(outside.get(self.url, self.headers, self.timeout, self.validate_certs), "python")
+
+    def _data(self, answer: Answer, tool: str) -> Data:
+        body = self._masked(answer.body)  # before it is cut: half a secret would not be found
         return {
             "status": answer.status,
-            "body": self._masked(shown(answer.body)),
-            "json": None if answer.error else parsed(self._masked(answer.body)),
-            "error": None if answer.error is None else self._masked(shown(answer.error)),
+            "body": shown(body),
+            "json": None if answer.error else parsed(body),
+            "error": None if answer.error is None else shown(self._masked(answer.error).replace(self.url, self._named)),
             "tool": tool,
         }
 
     def demands(self, data: Data) -> Faults:
         if data["status"] is None:
-            return {ANSWER: f"{self.url} did not answer: {data['error']}"}
+            return {ANSWER: f"{self._named} did not answer: {data['error']}"}
         if data["status"] not in self.status:
             expected = " or ".join(str(status) for status in self.status)
-            return {ANSWER: f"{self.url} answered {data['status']}, expected {expected}"}
-        return {ANSWER: f"{self.url} broke off its answer: {data['error']}"} if data["error"] else {}
+            return {ANSWER: f"{self._named} answered {data['status']}, expected {expected}"}
+        return {ANSWER: f"{self._named} broke off its answer: {data['error']}"} if data["error"] else {}
 
     def value(self, data: Data) -> object:
         return data["status"]
 
     def _masked(self, words: str) -> str:
-        """A server may send a header back to us."""
+        """A server may send a header back to us, as it is or in JSON."""
         for name, value in self.headers.items():
             if name.lower() in _PLAIN:
                 continue
             token = value.partition(" ")[2]  # of "Bearer TOKEN", the token alone too
-            for secret in (value, token):
+            for secret in (value, token, json.dumps(value)[1:-1], json.dumps(token)[1:-1]):
                 words = words.replace(secret, _MASK) if len(secret) >= _SECRET_LENGTH else words
         return words
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ..._model.host import Result
 from ..._model.shell import quote
 from ..._parsers.health_mount import SPACE_MARK, parse_mount
-from ..option import boolean, number, option, text, whole
+from ..option import absolute_path, boolean, number, option, whole
 from ..probe_type import ANSWER, NO_TOOL, PROBE_TIMEOUT, TIMED_OUT, Data, Faults, ProbeType, Unknown, limited, said
 
 # A petabyte, in MiB.
@@ -18,9 +18,7 @@ _LARGEST_MB = 2**30
 
 
 def _path(value: Any) -> str:
-    if "\n" in text(value) or not value.startswith("/"):
-        raise ValueError(f"must be an absolute path, not {value!r}")
-    return f"/{posixpath.normpath(str(value)).lstrip('/')}"
+    return f"/{posixpath.normpath(absolute_path(value)).lstrip('/')}"
 
 
 @dataclass(frozen=True, kw_only=True)

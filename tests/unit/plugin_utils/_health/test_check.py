@@ -10,9 +10,15 @@ import pytest
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.check import check
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.request import Request, State, read_probes
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.request import (
+    Probe,
+    Request,
+    State,
+    read_probes,
+)
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step, Unreachable
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.native import native
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.shell import FILE_MARK
 
 UNITS = read_probes([{"name": "units", "type": "systemd"}], "it")
 GOOD: tuple[str, ...] = ()
@@ -41,20 +47,29 @@ class FakeHost:
 
     name = "lab1"
 
-    def __init__(self, clock: FakeClock, health: Callable[[float], Sequence[str]]) -> None:
-        self.clock, self.health = clock, health
+    def __init__(
+        self, clock: FakeClock, health: Callable[[float], Sequence[str]], guard: Callable[[float], str] | None = None
+    ) -> None:
+        self.clock, self.health, self.guard = clock, health, guard
         self.began = clock.now
         self.said: list[str] = []
         self.limits: list[float | None] = []
+        self.asked: list[list[str]] = []
 
     def run(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result]:
-        assert [step.name for step in steps] == ["probe.0"], "an unexpected command"
+        names = [step.name for step in steps]
+        assert names in (["probe.0"], ["guard", "probe.0"], ["guard"]), "an unexpected command"
         units = self.health(self.clock.now - self.began)
         self.clock.now += 0.5
         self.limits.append(limit)
         listing = "".join(f"{unit} loaded failed failed X\n" for unit in units)
         text = f"@@flotilla-failed\n{listing}@@flotilla-system\nrunning\n"
-        return {"probe.0": Result("probe.0", steps[0].script, 0, text)}
+        results = {"probe.0": Result("probe.0", steps[-1].script, 0, text)}
+        if "guard" in names:
+            records = self.guard(self.clock.now - self.began) if self.guard else "boot-1\n500\n"
+            results["guard"] = Result("guard", steps[0].script, 0, records)
+        self.asked.append(names)
+        return results
 
     def attempt(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result] | Unreachable:
         raise AssertionError("a host that is away is unreachable")
@@ -72,11 +87,22 @@ class FakeHost:
         self.said.append(message)
 
 
-def run(health: Callable[[float], Sequence[str]], state: State = State.VERDICT, **options: Any) -> Any:
+def nowhere(probes: Sequence[Probe]) -> Sequence[Any]:
+    raise AssertionError(f"the controller is not asked: {probes}")
+
+
+def run(
+    health: Callable[[float], Sequence[str]],
+    state: State = State.VERDICT,
+    guard: Callable[[float], str] | None = None,
+    probes: tuple[Probe, ...] = UNITS,
+    aside: Callable[[Sequence[Probe]], Sequence[Any]] = nowhere,
+    **options: Any,
+) -> Any:
     clock = FakeClock()
-    host = FakeHost(clock, health)
+    host = FakeHost(clock, health, guard)
     try:
-        outcome = check(host, clock, Request(state, UNITS, **options))
+        outcome = check(host, clock, Request(state, probes, **options), aside)
         result = outcome.result(diff=True)
     except FlotillaError as exc:
         result = {"failed": True, "msg": exc.message, **native(exc.details)}
@@ -192,7 +218,7 @@ def test_a_baseline_that_is_none_is_refused_before_the_host_is_asked() -> None:
     clock = FakeClock()
     host = FakeHost(clock, lambda _at: GOOD)
     with pytest.raises(Refused, match="cannot use `baseline`"):
-        check(host, clock, Request(State.VERDICT, UNITS, baseline={"skipped": True}))
+        check(host, clock, Request(State.VERDICT, UNITS, baseline={"skipped": True}), nowhere)
     assert host.limits == []
 
 
@@ -207,3 +233,95 @@ def test_a_host_that_goes_away_is_not_caught() -> None:
 
     with pytest.raises(GoneAway):
         run(health)
+
+
+def on_trial(confirm_within: int, boot: str = "boot-1") -> Callable[[float], str]:
+    """What a host says that came up 40 s before the first attempt, with its guard armed."""
+
+    def records(at: float) -> str:
+        armed = f"target=b\ntarget_digest=d\nrollback_to=a\nconfirm_within={confirm_within}\narmed_at=1\n"
+        files = {"armed": armed, "trial": f"boot_id={boot}\nbooted_at=1\n"}
+        printed = "".join(f"\n{FILE_MARK}/guard/{name}\n{text}" for name, text in files.items())
+        return f"boot-1\n{int(40 + at)}\n{printed}"
+
+    return records
+
+
+def test_a_window_that_the_guard_does_not_wait_for_fails_at_once() -> None:
+    result, host, clock = run(lambda _at: GOOD, guard=on_trial(100), stable_for=300)
+    assert result["failed"] is True
+    assert result["msg"] == (
+        "cannot call lab1 healthy: the guard brings the host back in 60 s, which is no time for 300 s more of health "
+        "and 15 s to confirm it; ask for a longer confirm_within or a shorter stable_for (after 1 attempt in 0 s)"
+    )
+    assert result["verdict"]["healthy"] is False
+    assert clock.slept == []
+    assert len(host.limits) == 1
+
+
+def test_a_window_that_ends_before_the_guard_does() -> None:
+    result, host, _clock = run(lambda _at: GOOD, guard=on_trial(100), stable_for=30)
+    assert result["verdict"]["healthy"] is True
+    assert host.asked[0] == ["guard", "probe.0"]
+    assert set(map(tuple, host.asked[1:])) == {("probe.0",)}  # a deadline that does not move is read once
+
+
+def test_waiting_for_health_ends_while_there_is_time_to_go_back() -> None:
+    result, _host, _clock = run(lambda _at: BAD, guard=on_trial(100), timeout=600, stable_for=20)
+    assert result["failed"] is True
+    assert result["msg"].startswith("cannot call lab1 healthy: probe units: web.service has failed; the guard brings")
+    assert 20 <= result["verdict"]["elapsed"] <= 32
+
+
+def test_a_fault_that_starts_the_window_again_too_late() -> None:
+    result, _host, _clock = run(lambda at: BAD if 15 < at < 19 else GOOD, guard=on_trial(100), stable_for=30)
+    assert "the guard brings the host back" in result["msg"]
+    assert result["verdict"]["elapsed"] < 25
+
+
+@pytest.mark.parametrize("guard", [None, on_trial(100, boot="boot-0")])
+def test_without_a_trial_in_this_boot_there_is_no_deadline(guard: Callable[[float], str] | None) -> None:
+    result, _host, _clock = run(lambda _at: GOOD, guard=guard, stable_for=300, interval=60)
+    assert result["verdict"]["healthy"] is True
+
+
+@pytest.mark.parametrize("state", [State.BASELINE, State.OBSERVED])
+def test_only_a_verdict_has_a_deadline(state: State) -> None:
+    _result, host, _clock = run(lambda _at: GOOD, state, guard=on_trial(1), stable_for=300)
+    assert host.asked == [["probe.0"]]
+
+
+OUTSIDE = read_probes([{"name": "port", "type": "tcp", "port": 80, "where": "controller"}], "it")
+OPEN = {"open": True, "host": "192.0.2.1", "tool": "python", "error": None}
+CLOSED = {"open": False, "host": "192.0.2.1", "tool": "python", "error": "no answer in 5 s"}
+
+
+def test_probes_of_both_places_are_one_attempt() -> None:
+    answers = iter([[CLOSED], [OPEN]])
+    result, host, _clock = run(lambda _at: GOOD, probes=(*UNITS, *OUTSIDE), aside=lambda _probes: next(answers))
+    assert result["verdict"]["attempts"] == 2
+    assert result["probes"]["port"]["where"] == "controller"
+    assert result["probes"]["port"]["healthy"] is True
+    assert host.asked == [["guard", "probe.0"], ["probe.0"]]
+
+
+def test_without_a_probe_on_it_a_host_is_not_asked() -> None:
+    result, host, _clock = run(lambda _at: BAD, State.OBSERVED, probes=OUTSIDE, aside=lambda _probes: [CLOSED])
+    assert result["msg"] == "not healthy: probe port: 192.0.2.1 port 80 is not open: no answer in 5 s"
+    assert host.asked == []
+
+
+def test_the_controller_not_knowing_is_not_healthy() -> None:
+    lost = FlotillaError("the controller had no answer in time")
+    result, _host, _clock = run(lambda _at: GOOD, State.OBSERVED, probes=OUTSIDE, aside=lambda _probes: [lost])
+    assert result["verdict"]["unknown"] == ["port"]
+
+
+def test_a_baseline_from_one_place_forgives_nothing_in_the_other() -> None:
+    before, _host, _clock = run(lambda _at: GOOD, State.BASELINE, probes=OUTSIDE, aside=lambda _probes: [CLOSED])
+    options: dict[str, Any] = {"probes": OUTSIDE, "aside": lambda _probes: [CLOSED], "timeout": 0}
+    same, _host, _clock = run(lambda _at: GOOD, baseline=before, **options)
+    assert same["verdict"]["already_broken"] == ["port"]
+    before["probes"]["port"]["where"] = "host"
+    other, _host, _clock = run(lambda _at: GOOD, baseline=before, **options)
+    assert other["verdict"]["broke"] == ["port"]

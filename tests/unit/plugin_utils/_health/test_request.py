@@ -104,7 +104,14 @@ def probe(**options: Any) -> list[dict[str, Any]]:
         (probe(type="systemd", expect=1), "`expect` needs `query`"),
         (probe(type="systemd", query="system", expect=[]), "to expect an empty list, write [[]]"),
         (probe(type="systemd", critical="maybe"), "`critical` must be true or false, not 'maybe'"),
-        (probe(type="systemd", where="controller"), "`where` must be one of host, not 'controller'"),
+        (probe(type="systemd", where="moon"), "`where` must be one of host, controller, not 'moon'"),
+        (
+            probe(type="systemd", where="controller"),
+            "a systemd probe cannot look from the controller, only http, tcp, command can",
+        ),
+        (probe(type="file", path="etc"), "`path` must be an absolute path, not 'etc'"),
+        (probe(type="file", path="/a", file_type="door"), "`file_type` must be one of file, directory, socket"),
+        (probe(type="file", path="/a", present=False, max_age=1), "`present: false` and `max_age` exclude each other"),
         ([WEB, WEB, WEB], "3 probes have the name web"),
     ],
 )
@@ -119,6 +126,20 @@ def test_bad_probes_are_refused(probes: Any, said: str) -> None:
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(Refused, match=r"probe a: unknown type 'x'.*; probe b: `port` .*; probe b: unknown option z"):
         validate_probes([{"name": "a", "type": "x"}, {"name": "b", "type": "tcp", "port": -1, "z": 1}], "it")
+
+
+@pytest.mark.parametrize("url", ["https://u:s3cret@h/", "http://h /?token=s3cret", {"http://u:s3cret@h/": 1}])
+def test_a_refused_url_is_not_quoted(url: object) -> None:
+    with pytest.raises(Refused, match="`url` must be an http") as refused:
+        validate_probes(probe(type="http", url=url), "it")
+    assert "s3cret" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "options", [{**WEB}, {"name": "p", "type": "tcp", "port": 1}, {"name": "c", "type": "command", "argv": ["true"]}]
+)
+def test_what_can_look_from_the_controller(options: dict[str, Any]) -> None:
+    assert read_probes([{**options, "where": "controller"}], "it")[0].where is Where.CONTROLLER
 
 
 def test_a_refused_probe_shows_no_header() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ class Handler(BaseHTTPRequestHandler):
             "/broken": (503, b'{"ready": false}'),
             "/moved": (301, b""),
             "/big": (200, b"x" * 300_000),
+            "/json": (200, json.dumps({"sent": self.headers.get("Authorization")}).encode()),
+            "/edge": (200, b"x" * 4090 + str(self.headers.get("Authorization")).encode("utf-8", "replace")),
             "/binary": (200, b"\xff\xfe\x00ok"),
             "/echo": (200, f"you said {self.headers.get('Authorization')} to {self.headers.get('Host')}".encode()),
         }.get(self.path.partition("?")[0], (404, b""))
@@ -121,6 +124,25 @@ def test_a_header_arrives_whole_and_is_not_shown(ask: Callable, server: str) -> 
     data = ask(url=f"{server}/echo", headers={"Authorization": SECRET, "Host": "lab.example"})
     assert data["body"] == "you said ******** to lab.example"
     assert SECRET not in repr(Http(url=server, headers={"Authorization": SECRET}))
+
+
+def test_a_header_is_masked_in_json_too(ask: Callable, server: str) -> None:
+    data = ask(url=f"{server}/json", headers={"Authorization": SECRET})
+    assert "s3cret" not in str(data)
+    assert data["json"] == {"sent": "********"}
+
+
+def test_half_a_header_is_not_shown_where_the_body_is_cut(ask: Callable, server: str) -> None:
+    body = ask(url=f"{server}/edge", headers={"Authorization": "s3cret-token"})["body"]
+    assert body == "x" * 4090 + "******"
+
+
+def test_what_follows_the_question_mark_is_in_no_message(ask: Callable, server: str) -> None:
+    url = f"{server}/broken?token=s3cret-token"
+    assert Http(url=url).demands(ask(url=url)) == {"answer": f"{server}/broken?… answered 503, expected 200"}
+    nobody = "http://127.0.0.1:1/?token=s3cret-token"
+    data = ask(url=nobody)
+    assert "s3cret" not in str([data, Http(url=nobody).demands(data)])
 
 
 def test_a_hostile_url_is_only_a_url(ask: Callable, server: str, tmp_path: Path) -> None:

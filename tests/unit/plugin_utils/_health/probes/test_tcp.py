@@ -64,4 +64,9 @@ def test_without_a_tool_it_is_not_known(run_in: Callable, tools: Callable) -> No
 def test_nc_that_can_only_scan_is_asked_to_scan(run_in: Callable, tools: Callable) -> None:
     # stand-in: the help of OpenBSD's nc names -z; it notes how it is called
     path = tools(nc='case "$1" in --help) echo "usage: nc [-46zw]  -z Zero-I/O mode" >&2; exit 1;; esac; [ "$1" = -z ]')
-    assert Tcp(port=9).read(run_in(Tcp(port=9), path)) == {"open": True, "tool": "nc", "error": None}
+    assert Tcp(port=9).read(run_in(Tcp(port=9), path)) == {
+        "open": True,
+        "host": "127.0.0.1",
+        "tool": "nc",
+        "error": None,
+    }

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the ledger says of a rollout and its hosts. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from .._model.phase import Phase
+
+OPEN, STOPPED, DONE, SUPERSEDED = "open", "stopped", "done", "superseded"
+
+
+@dataclass(frozen=True)
+class HostRecord:
+    """Where a host stands, as recorded. Times are epoch seconds by the database's clock.
+
+    `token`: the number of the lease, higher with every new one; who comes with a lower one has lost the host.
+    """
+
+    host: str
+    wave: int
+    position: int
+    target: str
+    phase: Phase
+    why: str | None
+    controller: str | None
+    token: int
+    lease_until: int | None
+    entered_at: int | None
+    left_at: int | None
+
+
+@dataclass(frozen=True)
+class RolloutRecord:
+    """A rollout, as recorded. `state`: open, stopped (failures; a re-run may reopen it), done, superseded."""
+
+    id: int
+    name: str
+    state: str
+    why: str | None
+    plan: Mapping[str, Any]
+    created_at: int
+    ended_at: int | None
+    hosts: tuple[HostRecord, ...]
+
+
+def utc(at: int) -> str:
+    """Return epoch seconds as people read them."""
+    return datetime.fromtimestamp(at, tz=timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

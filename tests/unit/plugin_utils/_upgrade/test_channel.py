@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host follows: left alone, predicted, switched and read back, or refused."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers._protocol import ChannelWish
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.state import Verification
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.channel import switch, validate
+
+KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nAAAA\n"
+
+
+@pytest.fixture
+def host(steady: Any) -> Any:
+    """A host that can be told to follow another branch, and to trust another key."""
+    steady.key = None
+
+    def set_origin(_host: Any) -> None:
+        steady.channel = steady.asked
+
+    def shown_keys(_host: Any) -> Result:
+        text = (
+            f"{hashlib.sha256(steady.key.encode()).hexdigest()}  /etc/ostree/remotes.d/lab.asc\n" if steady.key else ""
+        )
+        return Result("ostree.keys", "sha256sum", 0, text)
+
+    def keep_key(_host: Any) -> None:
+        steady.key = KEY
+
+    steady.asked = "next"
+    steady.acts.update({"channel.origin": set_origin, "channel.remote": lambda _host: None})
+    steady.acts.update({"channel.keys": keep_key, "ostree.keys": shown_keys})
+    return steady
+
+
+def _did(host: Any) -> list[str]:
+    return [name for name in host.ran if name.startswith("channel.")]
+
+
+def test_same_channel_is_left_alone(host: Any) -> None:
+    result = switch(host, ChannelWish("stable", "http://repo/", "lab"), check=False).result(diff=True)
+    assert not result["changed"]
+    assert "follows lab:stable (http://repo/, verification gpg) already" in result["msg"]
+    assert _did(host) == []
+    assert host.round_trips == 1
+
+
+def test_switched_and_read_back(host: Any) -> None:
+    result = switch(host, ChannelWish("next"), check=False).result(diff=True)
+    assert result["changed"]
+    assert result["channel"] == {"name": "next", "source": "http://repo/", "verification": "gpg", "remote": "lab"}
+    assert result["host_state"]["channel"]["name"] == "next"
+    assert "channel.name: next" in result["diff"]["after"]
+    assert host.round_trips == 2
+
+
+def test_check_mode_predicts(host: Any) -> None:
+    result = switch(host, ChannelWish("next"), check=True).result(diff=True)
+    assert result["changed"]
+    assert result["host_state"]["channel"]["name"] == "next"
+    assert host.channel == "stable"
+    assert _did(host) == []
+
+
+def test_new_key_alone_is_a_change_and_the_same_key_is_none(host: Any) -> None:
+    host.asked = "stable"
+    assert switch(host, ChannelWish(keys=KEY), check=False).changed
+    assert host.key == KEY
+    assert not switch(host, ChannelWish(keys=KEY), check=False).changed
+
+
+def test_no_key_in_the_diff(host: Any) -> None:
+    host.asked = "stable"
+    result = switch(host, ChannelWish(keys=KEY), check=False).result(diff=True)
+    assert "keys: replaced" in result["diff"]["after"]
+    assert "AAAA" not in str(result)
+
+
+def test_switch_that_does_not_hold_is_an_error(host: Any) -> None:
+    host.asked = "stable"
+    with pytest.raises(FlotillaError, match=r"cannot make h1 follow lab:next .*: it follows lab:stable"):
+        switch(host, ChannelWish("next"), check=False)
+
+
+def test_new_remote_needs_its_key_or_the_words(host: Any) -> None:
+    wish = ChannelWish("stable", "http://other/", "other")
+    with pytest.raises(Refused, match="verifies with gpg and has no key; give keys, or verification: none"):
+        switch(host, wish, check=False)
+    with pytest.raises(Refused, match="its source is not known; give it"):
+        switch(host, ChannelWish("stable", None, "other"), check=False)
+    assert switch(host, ChannelWish("stable", "http://other/", "other", Verification.NONE), check=True).changed
+    assert _did(host) == []
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (ChannelWish("a//b"), "cannot follow channel 'a//b'"),
+        (ChannelWish("a b"), "cannot follow channel"),
+        (ChannelWish("../x;y"), "cannot follow channel"),
+        (ChannelWish(remote="a/b"), "cannot follow remote 'a/b'"),
+        (ChannelWish(source="repo.example"), "cannot follow source"),
+        (ChannelWish(source="http://x y"), "cannot follow source"),
+        (ChannelWish(keys="ssh-ed25519 AAAA"), "no ASCII-armoured OpenPGP public key"),
+    ],
+)
+def test_what_no_host_can_follow_is_refused_unseen(host: Any, wish: ChannelWish, words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        validate(wish)
+    with pytest.raises(Refused):
+        switch(host, wish, check=False)
+    assert host.round_trips == 0
