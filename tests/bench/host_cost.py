@@ -106,6 +106,8 @@ def _start_sshd(work: Path) -> subprocess.Popen[bytes]:
         str(work),
         "--shell",
         "/bin/sh",
+        "--password",
+        "*",  # no password, which is not the same as the "!" of a locked account: that one sshd refuses
     ]
     subprocess.run(["useradd", *account, USER], check=True)
     Path("/run/sshd").mkdir(exist_ok=True)

@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / ".collections"))
-sys.path.insert(0, str(ROOT / "tests/databases"))
+sys.path.insert(0, str(Path(__file__).parents[2] / ".collections"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "databases"))
 from postgresql import Server
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase
