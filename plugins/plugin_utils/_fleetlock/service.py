@@ -88,9 +88,9 @@ class LockService:
                 if create:
                     tables.create()
                 yield writer, tables, read_books(writer, tables, self._terms.max_lost)
-        except Refused:
-            raise
         except FlotillaError as exc:
+            if create:
+                raise  # whoever starts the server is told all of it
             # The cause may name addresses and paths: it is for the log, not for whoever asked.
             raise ProtocolError(Kind.LEDGER_UNAVAILABLE, "the ledger cannot be reached; no lock is granted") from exc
         finally:
