@@ -8,7 +8,7 @@ export PATH := $(BIN):$(PATH)
 PACKAGE := ansible_collections.flotilla.container_os.plugins
 SCRIPTS = $(shell git ls-files '*.sh' '.ci/run')
 
-.PHONY: help setup check lint integration sanity matrix molecule vm-test test demo bench clean docs
+.PHONY: help setup check simulate lint integration sanity matrix molecule vm-test test demo bench clean docs
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,7 +25,10 @@ check: setup ## The fast subset, for every commit: lint, types, unit tests
 	yamllint -s .
 	shellcheck $(SCRIPTS)
 	MYPYPATH=.collections mypy -p $(PACKAGE).plugin_utils
-	pytest -q tests/unit
+	pytest -q tests/unit tests/simulator
+
+simulate: setup ## A thousand rollouts under faults, in simulated time
+	@python tests/simulator/run.py --rollouts 1000 --seed 1
 
 lint: setup ## What check leaves out: ansible-lint, docs, changelog
 	@tests/tools/lint.sh

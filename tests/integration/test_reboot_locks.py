@@ -26,6 +26,9 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.led
 sys.path.insert(0, str(Path(__file__).parent / "fleetlock"))
 from lock_server import COLLECTIONS, LockServer
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "databases"))
+from postgresql import Server
+
 FIXTURES = Path(__file__).parents[1] / "unit/fixtures/fleetlock"
 Serve = Callable[..., LockServer]
 
@@ -40,8 +43,8 @@ def serve(tmp_path: Path, ledger: str) -> Iterator[Serve]:
     """Return a function that starts a server with the given arguments; each is ended by its own process id."""
     started: list[LockServer] = []
 
-    def start(*arguments: str) -> LockServer:
-        one = LockServer(ledger, tmp_path / "server.log", *arguments)
+    def start(*arguments: str, url: str | None = None) -> LockServer:
+        one = LockServer(url or ledger, tmp_path / "server.log", *arguments)
         started.append(one)
         one.start()
         return one
@@ -327,6 +330,26 @@ def test_no_database_no_lock(serve: Serve, tmp_path: Path) -> None:
     away.rename(file)
     assert [lock["id"] for lock in one.status()["locks"]] == ["a"]
     assert one.lock("b")[0] == 200
+
+
+def test_on_postgresql(serve: Serve, postgresql: Server) -> None:
+    """Two servers, one budget with the rollout; the database stops and comes back."""
+    url = postgresql.new_database()
+    opened, _number = _plan(url, "d1", "d2", unavailable=9)
+    _move(opened, Phase.GUARDED, "d1")
+    servers = [serve("--group", "default=4", url=url) for _ in range(2)]
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda number: servers[number % 2].lock(f"h{number}")[0], range(60)))
+    assert (answers.count(200), answers.count(423)) == (3, 57)
+    held = servers[0].status()["locks"]
+    assert by_hand(url, True, "storage", True).changed is True
+    postgresql.stop()
+    status, said = servers[0].lock("h1")
+    assert (status, said["kind"]) == (503, "ledger_unavailable")
+    postgresql.start()
+    assert servers[1].status()["locks"] == held
+    assert all(servers[0].unlock(lock["id"])[0] == 200 for lock in held)
+    assert servers[1].lock("z")[0] == 200
 
 
 def test_an_empty_database_grants_nothing(serve: Serve, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,6 +208,18 @@ class Conductor:
 
         `lease`: seconds after which the host counts as lost unless it has left.
         """
+        asking = self.entering(host, lease, clock, say)
+        while True:
+            try:
+                pause = next(asking)
+            except StopIteration as end:
+                return dict(end.value)
+            clock.sleep(pause)
+
+    def entering(
+        self, host: str, lease: int, clock: Clock, say: Callable[[str], None]
+    ) -> Generator[float, None, dict[str, Any]]:
+        """Ask the gate, and yield the seconds to wait before it is asked again: for who may not block. See `enter`."""
         idle_since = clock.monotonic()
         said = clock.monotonic()
         while True:
@@ -217,7 +229,7 @@ class Conductor:
             with self.ledger.write() as writer:
                 rollout = self._taking_part(writer)
                 locked = reboot_locks_held(writer.connection, writer.now, self.name)
-                verdict = ask(rollout, host, writer.now, self.gone, self.controller, locked)
+                verdict = ask(rollout, host, writer.now, self.gone, self.controller, writer.quarantine(), locked)
                 if verdict.answer is Answer.GO:
                     record = next(one for one in rollout.hosts if one.host == host)
                     values = {
@@ -245,7 +257,7 @@ class Conductor:
             if clock.monotonic() - said > SAY_EVERY:
                 said = clock.monotonic()
                 say(f"waiting: {verdict.why}")
-            clock.sleep(GATE_PAUSE)
+            yield GATE_PAUSE
 
     def leave(self, host: str, outcome: Left, token: int | None = None) -> None:
         """Record how `host` left its turn. Raises FlotillaError when it is not confirmed: its play ends here.

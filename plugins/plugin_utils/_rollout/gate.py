@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass
 
 from .._model.phase import AWAY, BAD, IN_FLIGHT, Phase
@@ -36,11 +36,13 @@ def ask(
     now: int,
     gone: Callable[[str], bool],
     asker: str = "",
+    quarantine: Container[str] = (),
     locked: Collection[str] = (),
 ) -> Verdict:
     """Answer for `host`. `now`: the database's clock, epoch seconds. `gone`: is that controller known to be dead?
-    `asker`: the controller that asks; what it has in hand already it may go on with. `locked`: the ids that hold a
-    reboot lock on this budget; a host of the rollout holds its lock by its own name and is not counted twice."""
+    `asker`: the controller that asks; what it has in hand already it may go on with. `quarantine`: digests. `locked`:
+    the ids that hold a reboot lock on this budget; a host of the rollout holds its lock by its own name and is not
+    counted twice."""
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None:
         return Verdict(Answer.REFUSE, f"{host} is not in the plan of rollout {rollout.name}")
@@ -48,6 +50,9 @@ def ask(
         return Verdict(Answer.STOP, f"rollout {rollout.name} is {rollout.state}: {rollout.why or 'no reason recorded'}")
     if me.phase is Phase.CONFIRMED:
         return Verdict(Answer.DONE, f"{host} is confirmed already")
+    if me.target in quarantine:
+        # Found bad since the plan was made, by this rollout or another. Who is on trial with it goes back by its guard.
+        return Verdict(Answer.REFUSE, f"{me.target[:12]} was put in quarantine since the rollout was planned")
     max_unavailable, max_failures = int(rollout.plan["max_unavailable"]), int(rollout.plan["max_failures"])
     others = [one for one in rollout.hosts if one.host != host]
     lost = [one for one in others if one.phase in IN_FLIGHT and _lost(one, now, gone)]
@@ -74,6 +79,10 @@ def ask(
     if before:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in before[:5])
         return Verdict(Answer.WAIT, f"wave {me.wave} waits for wave {before[0].wave}: {shown}", moving=bool(flying))
+    if me.wave > 1 and not any(one.wave < me.wave and one.phase is Phase.CONFIRMED for one in others):
+        # Failures within the budget are no proof that the target is good.
+        why = f"wave {me.wave} waits for a host of an earlier wave to be confirmed, and none is"
+        return Verdict(Answer.WAIT if flying or lost else Answer.STOP, why, moving=bool(flying))
     down = {one.host: one.phase.value for one in others if one.phase in AWAY}
     locks = sorted(set(locked) - {host} - set(down))
     away = [f"{name} ({phase})" for name, phase in down.items()] + [f"{name} (holds a reboot lock)" for name in locks]

@@ -57,13 +57,19 @@ S, G, B, C = Phase.STAGED, Phase.GUARDED, Phase.BOOTED, Phase.CONFIRMED
         pytest.param([("a", 1, Phase.ROLLED_BACK), ("b", 2, S)], {}, Answer.STOP, id="a failure too many"),
         pytest.param([("a", 1, Phase.UNREACHABLE), ("b", 2, S)], {}, Answer.STOP, id="a host that vanished"),
         pytest.param(
-            [("a", 1, Phase.ROLLED_BACK), ("b", 2, S)], {"failures": 1}, Answer.GO, id="counted, within budget"
+            [("a", 1, Phase.ROLLED_BACK), ("c", 1, C), ("b", 2, S)],
+            {"failures": 1},
+            Answer.GO,
+            id="counted, within budget",
+        ),
+        pytest.param(
+            [("a", 1, Phase.ROLLED_BACK), ("b", 2, S)], {"failures": 1}, Answer.STOP, id="no canary proves the target"
         ),
         pytest.param(
             [("a", 1, Phase.UNREACHABLE), ("b", 2, S)], {"failures": 1}, Answer.STOP, id="nobody else may be away"
         ),
         pytest.param(
-            [("a", 1, Phase.UNREACHABLE), ("b", 2, S)],
+            [("a", 1, Phase.UNREACHABLE), ("c", 1, C), ("b", 2, S)],
             {"failures": 1, "unavailable": 2},
             Answer.GO,
             id="one more may be away",
@@ -87,8 +93,20 @@ def test_host_of_a_dead_controller_counts_as_lost(lost: HostRecord) -> None:
     verdict = ask(_rollout(lost, _host("b", 2, S)), "b", NOW, lambda controller: controller == DEAD)
     assert verdict.answer is Answer.WAIT
     assert not verdict.moving
-    assert _ask(_rollout(lost, _host("b", 2, S), failures=1), "b") is Answer.WAIT  # nobody else may be away
-    assert _ask(_rollout(lost, _host("b", 2, S), failures=1, unavailable=2), "b") is Answer.GO
+    both = (lost, _host("b", 2, S))
+    assert _ask(_rollout(*both, failures=1, unavailable=2), "b") is Answer.WAIT  # it may be what proves the target
+    proven = (*both, _host("c", 1, C))
+    assert _ask(_rollout(*proven, failures=1), "b") is Answer.WAIT  # nobody else may be away
+    assert _ask(_rollout(*proven, failures=1, unavailable=2), "b") is Answer.GO
+
+
+@pytest.mark.parametrize("phase", [S, B])
+def test_what_was_found_bad_since_the_plan_goes_nowhere(phase: Phase) -> None:
+    rollout = _rollout(_host("b", 1, phase), _host("a", 1, Phase.ROLLED_BACK), unavailable=2, failures=1)
+    assert ask(rollout, "b", NOW, lambda _one: False, ALIVE).answer is Answer.GO
+    verdict = ask(rollout, "b", NOW, lambda _one: False, ALIVE, quarantine={"d"})
+    assert verdict.answer is Answer.REFUSE
+    assert "quarantine" in verdict.why
 
 
 def test_taken_over_only_from_the_dead() -> None:

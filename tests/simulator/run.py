@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Simulate rollouts under faults: python tests/simulator/run.py --rollouts 1000 --seed 1 (docs/simulator.md)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / ".collections")]
+
+from simulated.episode import Episode, Outcome  # noqa: E402
+from simulated.faults import Fault  # noqa: E402
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rollouts", type=int, default=1000, help="how many episodes")
+    parser.add_argument("--seed", default="1", help="of the whole; episode N has the seed SEED/N")
+    parser.add_argument("--episode", help="only this one, by the seed that a violation was printed with")
+    parser.add_argument("--hosts", type=int, help="size of the fleets; by the seed without it")
+    options = parser.parse_args()
+    seeds = [options.episode] if options.episode else [f"{options.seed}/{n}" for n in range(1, options.rollouts + 1)]
+    began, said = time.monotonic(), time.monotonic()
+    outcomes: list[Outcome] = []
+    for seed in seeds:
+        outcomes.append(Episode(seed, options.hosts).play())
+        for one in outcomes[-1].violations[:3]:
+            print(f"VIOLATION {one.rule} at {one.at:.0f} s: {one.text}\n  repeat: {_again(seed, options.hosts)}")
+        if time.monotonic() - said > 30:
+            said = time.monotonic()
+            faults = sum(sum(one.strikes.values()) for one in outcomes)
+            print(f"{len(outcomes)} of {len(seeds)} episodes, {faults} faults, {said - began:.0f} s", flush=True)
+    _summary(outcomes, time.monotonic() - began)
+    return 1 if any(one.violations for one in outcomes) else 0
+
+
+def _again(seed: str, hosts: int | None) -> str:
+    return f"python tests/simulator/run.py --episode {seed}" + (f" --hosts {hosts}" if hosts else "")
+
+
+def _summary(outcomes: list[Outcome], took: float) -> None:
+    strikes: Counter[Fault] = sum((one.strikes for one in outcomes), Counter())
+    for fault, count in strikes.most_common():
+        print(f"{count:>8}  {fault.value}")
+    for fault in sorted(set(Fault) - set(strikes)):
+        print(f"{0:>8}  {fault.value}")
+    violations = sum(len(one.violations) for one in outcomes)
+    rules = Counter(violation.rule for one in outcomes for violation in one.violations)
+    print(
+        f"{len(outcomes)} rollouts ({sum(one.rollouts for one in outcomes)} plans, "
+        f"{sum(one.runs for one in outcomes)} runs) of up to {max(one.hosts for one in outcomes)} hosts "
+        f"({sum(one.hosts for one in outcomes)} in all), {sum(one.reboots for one in outcomes)} reboots, "
+        f"{sum(one.seconds for one in outcomes) / 86400:.0f} simulated days, "
+        f"{sum(one.checks for one in outcomes)} checks, in {took:.0f} s"
+    )
+    print(f"{sum(strikes.values())} faults, {violations} violations {dict(rules) if rules else ''}".rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must never happen, judged by the truth of the machines and by the committed rows, not by the code under test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase, may_go
+
+from .database import Database
+from .machine import GOOD, Machine
+from .world import World
+
+IN_FLIGHT = {"guarded", "activating", "booted", "healthy"}
+BAD = {"rolled_back", "failed", "unreachable"}
+
+
+@dataclass(frozen=True)
+class Violation:
+    """`rule` is one of the names in docs/simulator.md; `at` in seconds of simulated time."""
+
+    rule: str
+    text: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn that somebody is at. `lease_until` by the database's clock."""
+
+    controller: str
+    token: int
+    lease_until: int
+
+
+@dataclass
+class Books:
+    """What the oracle keeps of one rollout: the limits that follow from the policy, and the rows so far."""
+
+    max_unavailable: int
+    max_failures: int
+    wave: dict[str, int]
+    target: dict[str, str]
+    phase: dict[str, str]
+    token: dict[str, int]
+
+
+class Oracle:
+    """Called by those who act, and after every event. `violations` is empty when all is well."""
+
+    def __init__(
+        self, world: World, database: Database, machines: Mapping[str, Machine], versions: Mapping[str, str]
+    ) -> None:
+        self._world, self._database, self._machines, self._versions = world, database, machines, versions
+        self.violations: list[Violation] = []
+        self.checks = 0
+        self.most_away = 0
+        self._turns: dict[str, dict[str, Turn]] = {}  # host to controller to turn
+        self._dead: set[str] = set()  # runs that are dead; their workers may still be at something
+        self._canary: dict[str, bool] = {}  # host: was its last turn one of the first wave?
+        self._believed: set[str] = set()  # bad versions that a host has called good
+        self._books: dict[int, Books] = {}
+        self._policy: tuple[Mapping[str, Any], int] | None = None
+        self._row = 0
+        self._changes = -1
+
+    # -- told by who acts
+
+    def observed(self, policy: Mapping[str, Any], missing: int) -> None:
+        """A run is about to plan with that policy, and could not observe so many hosts."""
+        self._policy = (policy, missing)
+
+    def admitted(self, controller: str, host: str, token: int, target: str) -> None:
+        """The gate has let `host` through."""
+        self.after_event()
+        rollout, books = self._newest()
+        (wave, lease_until) = self._database.read(
+            "select wave, lease_until from rollout_hosts where rollout_id = ? and host = ?", rollout, host
+        )[0]
+        for other in self._holders(host):
+            if other.controller != controller:
+                self._violated("two leases", f"{host} is let through for {controller} and in the hands of {other}")
+        if token <= books.token.get(host, 0):
+            self._violated("two leases", f"token {token} of {host} was given before")
+        books.token[host] = token
+        if self._database.read("select 1 from quarantine where digest = ? and released_at is null", target):
+            self._violated("quarantine", f"{host} is let through to {target}, which is in quarantine")
+        self._turns.setdefault(host, {})[controller] = Turn(controller, token, lease_until)
+        self._canary[host] = wave == 1
+        before = self._database.read(
+            "select phase_before from transitions where rollout_id = ? and host = ? order by id desc limit 1",
+            rollout,
+            host,
+        )
+        if before[0][0] == "staged":
+            self._opened(books, host, wave)
+        self._budget(books, f"{host} was let through")
+
+    def over(self, controller: str, host: str) -> None:
+        """The turn of `host` has ended for `controller`, however it did."""
+        self._turns.get(host, {}).pop(controller, None)
+
+    def in_other_hands(self, controller: str, host: str) -> bool:
+        """Tell whether another living run holds `host`."""
+        return any(one.controller != controller for one in self._holders(host))
+
+    def died(self, controller: str, workers_too: bool) -> None:
+        """A run is dead, and so are its leases. What a worker of it is still at counts as away."""
+        self._dead.add(controller)
+        if workers_too:
+            for turns in self._turns.values():
+                turns.pop(controller, None)
+
+    def told(self, what: str, machine: Machine) -> None:
+        """A machine tells what happens to it."""
+        if what == "told to reboot":
+            _rollout, books = self._newest()
+            phase = books.phase[machine.name]
+            if phase == "confirmed":
+                self._violated("second reboot", f"{machine.name} is confirmed and was told to reboot")
+            elif phase not in IN_FLIGHT:
+                self._violated("not recorded", f"{machine.name} was told to reboot, and is on record as {phase}")
+            self._budget(books, f"{machine.name} was told to reboot")
+        elif what == "lies about its version":
+            self._believed.add(machine.running)
+        elif what == "boots the target":
+            target = str(machine.armed)
+            bad = self._versions[target] != GOOD and target not in self._believed
+            if bad and not self._canary.get(machine.name, False):
+                self._violated("canary", f"{machine.name} is no canary and boots {target}: {self._versions[target]}")
+
+    # -- after every event
+
+    def after_event(self) -> None:
+        """Read the rows that were committed since, and judge each."""
+        if self._database.changes == self._changes:
+            return
+        self._changes = self._database.changes
+        for (rollout,) in self._database.read("select id from rollouts where id > ?", max(self._books, default=0)):
+            self._open_books(rollout)
+        rows = self._database.read(
+            "select id, rollout_id, host, phase_before, phase, controller from transitions where id > ? order by id",
+            self._row,
+        )
+        for row, rollout, host, before, phase, controller in rows:
+            self._row = row
+            self._transition(self._books[rollout], host, before, phase, controller)
+
+    def _open_books(self, rollout: int) -> None:
+        assert self._policy is not None
+        policy, missing = self._policy
+        rows = self._database.read("select host, wave, target from rollout_hosts where rollout_id = ?", rollout)
+        total = len(rows) + missing
+        self._books[rollout] = Books(
+            _amount(policy["max_unavailable"], total) - missing,
+            _amount(policy["max_failures"], total) - missing,
+            {host: wave for host, wave, _target in rows},
+            {host: target for host, _wave, target in rows},
+            {host: "steady" for host, _wave, _target in rows},
+            {},
+        )
+
+    def _transition(self, books: Books, host: str, before: str, phase: str, controller: str) -> None:
+        self.checks += 1
+        if books.phase[host] != before or not may_go(Phase(before), Phase(phase)):
+            self._violated("table", f"{host} went from {before} (it was {books.phase[host]}) to {phase}")
+        books.phase[host] = phase
+        if phase == "confirmed" and self._machines[host].confirmed != books.target[host]:
+            self._violated("proof", f"{host} is on record as confirmed without proof")
+        for other in self._holders(host):
+            if other.controller != controller:
+                self._violated("two leases", f"{controller} recorded {host} as {phase}, in the hands of {other}")
+
+    def _opened(self, books: Books, host: str, wave: int) -> None:
+        self.checks += 1
+        failed = sum(phase in BAD for phase in books.phase.values())
+        if failed > books.max_failures:
+            self._violated("failures", f"{host} starts after {failed} failures; allowed are {books.max_failures}")
+        earlier = [one for one, number in books.wave.items() if number < wave]
+        open_yet = [one for one in earlier if books.phase[one] != "confirmed"]
+        busy = [one for one in open_yet if books.phase[one] not in BAD and any(self._holders(one))]
+        if len(open_yet) > books.max_failures or busy:
+            self._violated("wave", f"{host} of wave {wave} starts while {open_yet[:5]} of earlier waves are not done")
+        if earlier and len(open_yet) == len(earlier):
+            self._violated("wave", f"{host} of wave {wave} starts, and no host of an earlier wave is confirmed")
+
+    def _budget(self, books: Books, why: str) -> None:
+        self.checks += 1
+        away = [name for name, one in self._machines.items() if one.away or self._turns.get(name)]
+        self.most_away = max(self.most_away, len(away))
+        if len(away) > books.max_unavailable:
+            self._violated("budget", f"{why}: {len(away)} are away, {books.max_unavailable} may be: {away[:8]}")
+
+    def _holders(self, host: str) -> list[Turn]:
+        """Return the turns of living runs whose leases hold."""
+        now = self._database.now
+        turns = self._turns.get(host, {}).values()
+        return [one for one in turns if one.lease_until >= now and one.controller not in self._dead]
+
+    def _newest(self) -> tuple[int, Books]:
+        rollout = max(self._books)
+        return rollout, self._books[rollout]
+
+    def _violated(self, rule: str, text: str) -> None:
+        self.violations.append(Violation(rule, text, self._world.now))
+
+    # -- the end
+
+    def finish(self, offer: str, runs_alive: list[str]) -> None:
+        """Judge the end: everything is repaired, nothing goes wrong any more, and the rollout was run again."""
+        self.after_event()
+        rollout, state = self._database.read("select id, state from rollouts order by id desc limit 1")[0]
+        rows = self._database.read("select host, phase from rollout_hosts where rollout_id = ?", rollout)
+        unfinished = [f"{host} {phase}" for host, phase in rows if phase != "confirmed"]
+        if state != "done" or unfinished or runs_alive:
+            self._violated("end", f"rollout {rollout} is {state}: {unfinished[:5]}; still running: {runs_alive}")
+        elsewhere = [one.name for one in self._machines.values() if one.running != offer or one.armed or not one.up]
+        if elsewhere:
+            self._violated("end", f"the rollout is over, and these do not run {offer} for good: {elsewhere[:5]}")
+
+
+def _amount(value: Any, total: int) -> int:
+    """The documented meaning of a count or a percentage: rounded up."""
+    text = str(value)
+    if not text.endswith("%"):
+        return int(text)
+    exact = Fraction(text[:-1]) * total / 100
+    return -(-exact.numerator // exact.denominator)
