@@ -29,7 +29,8 @@ ALLOWED = {
     "_host": _BASE | {"_parsers"},
     "_action": _BASE | {"_host"},
     "_upgrade": _BASE | {"_parsers", "_drivers._protocol", "_drivers.registry", "_guard", "_jobs", "_mac"},
-    "_rollout": _BASE | {"_health"},
+    "_rollout": _BASE | {"_health", "_fleetlock.store"},
+    "_fleetlock": _BASE | {"_rollout.controller", "_rollout.ledger"},
     "_report": _BASE | {"_rollout"},
     "_progress": _BASE,
     "_preflight": _BASE | {"_rollout", "_upgrade", "_drivers._protocol"},
@@ -37,6 +38,10 @@ ALLOWED = {
 # The only files that know something beside Python itself. One file touches connections, one is the base of all actions.
 BEYOND_PYTHON = {
     "_action.py": {"ansible"},
+    "_fleetlock/app.py": {"starlette"},
+    "_fleetlock/client.py": {"ansible"},
+    "_fleetlock/server.py": {"uvicorn"},
+    "_fleetlock/store.py": {"sqlalchemy"},
     "_health/query.py": {"jmespath"},
     "_host.py": {"ansible"},
     "_preflight.py": {"yaml"},
@@ -51,6 +56,9 @@ REACHING_OUT = {"asyncio", "http", "multiprocessing", "os", "random", "secrets",
 REACHING_OUT |= {"sqlite3", "subprocess", "tempfile", "threading", "time", "urllib", "uuid"}
 MAY_REACH_OUT = {
     "_action.py": {"time"},
+    "_fleetlock/client.py": {"http", "random", "urllib"},
+    "_fleetlock/server.py": {"os"},
+    "_fleetlock/service.py": {"threading"},
     "_health/controller.py": {"http", "os", "signal", "socket", "subprocess", "threading", "time", "urllib"},
     "_host.py": {"secrets", "signal"},
     "_provision/qemu.py": {"os", "shutil", "signal", "socket", "subprocess", "threading", "time"},

@@ -42,6 +42,8 @@ TRANSITIONS: dict[Phase, tuple[Phase, ...]] = {
 IN_FLIGHT = frozenset({Phase.GUARDED, Phase.ACTIVATING, Phase.BOOTED, Phase.HEALTHY})
 # A host in one of these draws on max_failures, and, not known to be up, on max_unavailable too.
 BAD = frozenset({Phase.ROLLED_BACK, Phase.FAILED, Phase.UNREACHABLE})
+# A host in one of these may be away from its work at this moment, or is not known to be there.
+AWAY = IN_FLIGHT | {Phase.FAILED, Phase.UNREACHABLE}
 
 
 def may_go(before: Phase, after: Phase) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 try:
@@ -35,7 +35,7 @@ else:
     )
 
 from .._errors import FlotillaError
-from .._model.phase import Phase, may_go
+from .._model.phase import AWAY, IN_FLIGHT, Phase, may_go
 from .database import Database, LedgerGone, clock
 from .plan import Quarantined, canonical
 from .record import DONE, OPEN, STOPPED, SUPERSEDED, HostRecord, RolloutRecord, utc
@@ -130,6 +130,11 @@ class Writer:
         self._changed: dict[int, int] = {}
         self.now = clock(connection)
 
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection of this transaction, for records beside the rollouts that are decided together with them."""
+        return self._connection
+
     def rollout(self, name: str) -> RolloutRecord | None:
         """Return the newest rollout of that name. Only what has changed since the last look is read."""
         return self._read(_HEAD.where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1))
@@ -174,6 +179,23 @@ class Writer:
             found = self._connection.execute(sa.select(_rollouts.c.revision).where(mine)).scalar_one()
             self._changed[rollout_id] = int(found)
         return self._changed[rollout_id]
+
+    def under_way(self) -> list[RolloutRecord]:
+        """Return the newest rollout of each name, where that is not over. `hosts`: only those that are away: in flight,
+        and while the rollout is open also those that are not known to be up."""
+        newest = sa.select(sa.func.max(_rollouts.c.id)).group_by(_rollouts.c.name)
+        names = (
+            sa.select(_rollouts.c.name)
+            .where(_rollouts.c.id.in_(newest), _rollouts.c.state.notin_((DONE, SUPERSEDED)))
+            .order_by(_rollouts.c.id)
+        )
+        found = []
+        for name in self._connection.scalars(names).all():
+            one = self.rollout(name)
+            if one is not None:
+                phases = AWAY if one.state == OPEN else IN_FLIGHT
+                found.append(replace(one, hosts=tuple(host for host in one.hosts if host.phase in phases)))
+        return found
 
     def open_rollout(self, name: str, plan: Mapping[str, Any]) -> int:
         """Record a new rollout with every host of `plan`, steady; return its id."""
