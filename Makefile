@@ -8,7 +8,7 @@ export PATH := $(BIN):$(PATH)
 PACKAGE := ansible_collections.flotilla.container_os.plugins
 SCRIPTS = $(shell git ls-files '*.sh' '.ci/run')
 
-.PHONY: help setup check simulate lint integration sanity matrix molecule vm-test test demo bench clean docs
+.PHONY: help setup check simulate lint integration browser sanity matrix molecule vm-test test demo bench clean docs
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ molecule: setup ## The Molecule scenario: one machine, verified by testinfra
 
 integration: setup ## Real Ansible over real connections, without virtual machines
 	pytest -q tests/integration
+
+browser: setup ## The HTML report in a real browser (installs chromium)
+	@tests/tools/browser.sh
 
 vm-test: setup ## Break a fleet of real virtual machines in every way we know
 	pytest -q tests/lab

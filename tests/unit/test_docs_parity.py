@@ -24,7 +24,7 @@ COLLECTION = "flotilla.container_os"
 PACKAGE = f"ansible_collections.{COLLECTION}.plugins"
 COMPARED = ("type", "elements", "choices", "default", "required", "aliases")
 # They belong to no group: each is called for what it is.
-UNGROUPED = {"machine", "preflight"}
+UNGROUPED = {"machine", "preflight", "reboot_lock", "reboot_lock_breaker"}
 # Options whose inner options are read by our own code, not by Ansible's, and have a test of their own here.
 READ_ELSEWHERE = {("host_health", "probes")}
 # What a task may have beside its module (those that the examples use).

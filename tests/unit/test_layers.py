@@ -29,15 +29,24 @@ ALLOWED = {
     "_host": _BASE | {"_parsers"},
     "_action": _BASE | {"_host"},
     "_upgrade": _BASE | {"_parsers", "_drivers._protocol", "_drivers.registry", "_guard", "_jobs", "_mac"},
-    "_rollout": _BASE | {"_health"},
+    "_rollout": _BASE | {"_health", "_fleetlock.store"},
+    "_fleetlock": _BASE | {"_rollout.controller", "_rollout.ledger"},
+    "_report": _BASE | {"_rollout"},
+    "_progress": _BASE,
     "_preflight": _BASE | {"_rollout", "_upgrade", "_drivers._protocol"},
 }
 # The only files that know something beside Python itself. One file touches connections, one is the base of all actions.
 BEYOND_PYTHON = {
     "_action.py": {"ansible"},
+    "_fleetlock/app.py": {"starlette"},
+    "_fleetlock/client.py": {"ansible"},
+    "_fleetlock/server.py": {"uvicorn"},
+    "_fleetlock/store.py": {"sqlalchemy"},
     "_health/query.py": {"jmespath"},
     "_host.py": {"ansible"},
     "_preflight.py": {"yaml"},
+    "_progress/live.py": {"rich"},
+    "_report/html.py": {"jinja2"},
     "_rollout/database.py": {"sqlalchemy"},
     "_rollout/ledger.py": {"sqlalchemy"},
     "_rollout/schema.py": {"sqlalchemy"},
@@ -47,11 +56,16 @@ REACHING_OUT = {"asyncio", "http", "multiprocessing", "os", "random", "secrets",
 REACHING_OUT |= {"sqlite3", "subprocess", "tempfile", "threading", "time", "urllib", "uuid"}
 MAY_REACH_OUT = {
     "_action.py": {"time"},
+    "_fleetlock/client.py": {"http", "random", "urllib"},
+    "_fleetlock/server.py": {"os"},
+    "_fleetlock/service.py": {"threading"},
     "_health/controller.py": {"http", "os", "signal", "socket", "subprocess", "threading", "time", "urllib"},
     "_host.py": {"secrets", "signal"},
     "_provision/qemu.py": {"os", "shutil", "signal", "socket", "subprocess", "threading", "time"},
     "_provision/qmp.py": {"os", "socket"},
     "_provision/seed.py": {"os", "subprocess"},
+    "_progress/live.py": {"os", "threading"},
+    "_report/files.py": {"os", "tempfile"},
     "_rollout/controller.py": {"os", "socket"},
 }
 # The parts of the layers that an action is made of: its base, values, and one use case.

@@ -48,6 +48,8 @@ IN_FLIGHT = frozenset({Phase.GUARDED, Phase.ACTIVATING, Phase.BOOTED, Phase.HEAL
 GOING_BACK = frozenset({Phase.RECALLED, Phase.RETURNING})
 # A host in one of these draws on max_failures, and, not known to be up, on max_unavailable too.
 BAD = frozenset({Phase.ROLLED_BACK, Phase.FAILED, Phase.UNREACHABLE})
+# A host in one of these may be away from its work at this moment, or is not known to be there.
+AWAY = IN_FLIGHT | {Phase.FAILED, Phase.UNREACHABLE}
 
 
 def may_go(before: Phase, after: Phase) -> bool:

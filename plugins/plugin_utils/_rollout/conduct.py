@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._errors import FlotillaError, Refused
+from .._fleetlock.store import reboot_locks_held
 from .._model.host import Clock
 from .._model.phase import BAD, GOING_BACK, IN_FLIGHT, Phase
 from .apply import check_same_plan
@@ -273,7 +274,8 @@ class Conductor:
                 raise FlotillaError(f"cannot let {host} through the gate: this run is dead; {host} was not touched")
             with self.ledger.write() as writer:
                 rollout = self._taking_part(writer)
-                verdict = ask(rollout, host, writer.now, self.gone, self.controller, writer.quarantine())
+                locked = reboot_locks_held(writer.connection, writer.now, self.name)
+                verdict = ask(rollout, host, writer.now, self.gone, self.controller, writer.quarantine(), locked)
                 if verdict.answer is Answer.GO:
                     record = next(one for one in rollout.hosts if one.host == host)
                     values = {

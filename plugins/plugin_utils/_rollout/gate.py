@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from .._model.phase import BAD, GOING_BACK, IN_FLIGHT, Phase
+from .._model.phase import AWAY, BAD, GOING_BACK, IN_FLIGHT, Phase
 from .ledger import OPEN, PAUSED, HostRecord, RolloutRecord, utc
 from .windows import Window, wait_for
 
@@ -38,10 +38,6 @@ class Verdict:
     paused: bool = False
 
 
-# The phases in which a host may be away from its work at this moment, or is not known to be there.
-_DOWN = IN_FLIGHT | {Phase.FAILED, Phase.UNREACHABLE}
-
-
 def ask(
     rollout: RolloutRecord,
     host: str,
@@ -49,9 +45,12 @@ def ask(
     gone: Callable[[str], bool],
     asker: str = "",
     quarantine: Container[str] = (),
+    locked: Collection[str] = (),
 ) -> Verdict:
     """Answer for `host`. `now`: the database's clock, epoch seconds. `gone`: is that controller known to be dead?
-    `asker`: the controller that asks; what it has in hand already it may go on with. `quarantine`: digests."""
+    `asker`: the controller that asks; what it has in hand already it may go on with. `quarantine`: digests. `locked`:
+    the ids that hold a reboot lock on this budget; a host of the rollout holds its lock by its own name and is not
+    counted twice."""
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None:
         return Verdict(Answer.REFUSE, f"{host} is not in the plan of rollout {rollout.name}")
@@ -111,17 +110,19 @@ def ask(
     soaking = _soaking(rollout, me, now)
     if soaking is not None:
         return soaking
-    down = [one for one in others if one.phase in _DOWN]
+    down = [one for one in others if one.phase in AWAY]
     full = places.full(host, down, flying, adrift)
     if full is not None:
         return full
-    if len(down) >= max_unavailable:
-        shown = ", ".join(f"{one.host} ({one.phase.value})" for one in down[:5])
-        why = f"max_unavailable is {max_unavailable}: {shown}"
-        if not flying and not adrift:
+    locks = sorted(set(locked) - {host} - {one.host for one in down})
+    away = [f"{one.host} ({one.phase.value})" for one in down] + [f"{name} (holds a reboot lock)" for name in locks]
+    if len(away) >= max_unavailable:
+        why = f"max_unavailable is {max_unavailable}: {', '.join(away[:5])}"
+        if not flying and not adrift and not locks:
             return Verdict(Answer.STOP, f"{why}, and nothing is under way that could change that")
-        return Verdict(Answer.WAIT, why, moving=bool(flying))
-    return Verdict(Answer.GO, f"wave {me.wave} is open, {len(down)} of {max_unavailable} are away")
+        # A lock is given back or expires by itself: that wait has an end.
+        return Verdict(Answer.WAIT, why, moving=bool(flying or locks))
+    return Verdict(Answer.GO, f"wave {me.wave} is open, {len(away)} of {max_unavailable} are away")
 
 
 def lost(one: HostRecord, now: int, gone: Callable[[str], bool]) -> bool:

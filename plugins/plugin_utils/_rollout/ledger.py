@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 try:
@@ -25,8 +25,19 @@ else:
     from .schema import transitions as _transitions
     from .schema import words as _words
 
+    # Of a rollout all but its plan, which is large and never changes.
+    _HEAD = sa.select(
+        _rollouts.c.id,
+        _rollouts.c.name,
+        _rollouts.c.state,
+        _rollouts.c.why,
+        _rollouts.c.created_at,
+        _rollouts.c.ended_at,
+        _rollouts.c.revision,
+    )
+
 from .._errors import FlotillaError
-from .._model.phase import Phase, may_go
+from .._model.phase import AWAY, IN_FLIGHT, Phase, may_go
 from .database import Database, LedgerGone, clock
 from .plan import Quarantined, canonical
 from .record import DONE, HALTED, OPEN, PAUSED, STOPPED, SUPERSEDED, HostRecord, RolloutRecord, utc
@@ -68,7 +79,7 @@ class Ledger:
 
     def __init__(self, url: str, create: bool = True) -> None:
         self._database = Database(url, create)
-        self._known: dict[str, _Known] = {}
+        self._known: dict[int, _Known] = {}
 
     @contextmanager
     def write(self) -> Iterator[Writer]:
@@ -80,6 +91,24 @@ class Ledger:
         """Return the newest rollout of that name."""
         with self._database.read() as connection:
             return Writer(connection, self._known).rollout(name)
+
+    def rollout_by_id(self, rollout_id: int) -> RolloutRecord | None:
+        """Return the rollout of that number."""
+        with self._database.read() as connection:
+            return Writer(connection, self._known).rollout_by_id(rollout_id)
+
+    def rollouts(self) -> list[dict[str, Any]]:
+        """Return every rollout, newest first: id, name, state, why, created_at, ended_at, phases (to hosts)."""
+        counts = sa.select(_hosts.c.rollout_id, _hosts.c.phase, sa.func.count()).group_by(
+            _hosts.c.rollout_id, _hosts.c.phase
+        )
+        names = ("id", "name", "state", "why", "created_at", "ended_at")
+        query = sa.select(*(_rollouts.c[name] for name in names)).order_by(_rollouts.c.id.desc())
+        with self._database.read() as connection:
+            phases: dict[int, dict[str, int]] = {}
+            for rollout_id, phase, count in connection.execute(counts):
+                phases.setdefault(rollout_id, {})[phase] = count
+            return [{**row._mapping, "phases": phases.get(row.id, {})} for row in connection.execute(query)]
 
     def quarantine(self) -> dict[str, Quarantined]:
         """Return what is in quarantine, by digest."""
@@ -106,30 +135,32 @@ class Writer:
     Whatever changes a rollout or one of its hosts begins with `_change`: others learn of it by the new revision only.
     """
 
-    def __init__(self, connection: sa.Connection, known: dict[str, _Known]) -> None:
+    def __init__(self, connection: sa.Connection, known: dict[int, _Known]) -> None:
         self._connection = connection
         self._known = known
         self._changed: dict[int, int] = {}
         self.now = clock(connection)
 
+    @property
+    def connection(self) -> sa.Connection:
+        """The connection of this transaction, for records beside the rollouts that are decided together with them."""
+        return self._connection
+
     def rollout(self, name: str) -> RolloutRecord | None:
         """Return the newest rollout of that name. Only what has changed since the last look is read."""
-        head = sa.select(
-            _rollouts.c.id,
-            _rollouts.c.state,
-            _rollouts.c.why,
-            _rollouts.c.created_at,
-            _rollouts.c.ended_at,
-            _rollouts.c.revision,
-        )
-        row = self._connection.execute(
-            head.where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1)
-        ).one_or_none()
+        return self._read(_HEAD.where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1))
+
+    def rollout_by_id(self, rollout_id: int) -> RolloutRecord | None:
+        """Return the rollout of that number."""
+        return self._read(_HEAD.where(_rollouts.c.id == rollout_id))
+
+    def _read(self, head: sa.Select[Any]) -> RolloutRecord | None:
+        row = self._connection.execute(head).one_or_none()
         if row is None:
             return None
-        known = self._known.get(name)
+        known = self._known.get(row.id)
         # A revision that went backwards is another database in the place of the one that was read.
-        if known is None or known.record.id != row.id or known.revision > row.revision:
+        if known is not None and known.revision > row.revision:
             known = None
         if known is not None and known.revision == row.revision:
             return known.record
@@ -145,10 +176,10 @@ class Writer:
             query = query.where(_hosts.c.revision > known.revision)
         hosts.update((one.host, _host_record(one)) for one in self._connection.execute(query))
         inorder = tuple(sorted(hosts.values(), key=lambda one: (one.wave, one.position)))
-        record = RolloutRecord(row.id, name, row.state, row.why, plan, row.created_at, row.ended_at, inorder)
+        record = RolloutRecord(row.id, row.name, row.state, row.why, plan, row.created_at, row.ended_at, inorder)
         if row.id not in self._changed:
             # (What this transaction has changed is not true before it is committed.)
-            self._known[name] = _Known(row.revision, record, hosts)
+            self._known[row.id] = _Known(row.revision, record, hosts)
         return record
 
     def _change(self, rollout_id: int) -> int:
@@ -159,6 +190,23 @@ class Writer:
             found = self._connection.execute(sa.select(_rollouts.c.revision).where(mine)).scalar_one()
             self._changed[rollout_id] = int(found)
         return self._changed[rollout_id]
+
+    def under_way(self) -> list[RolloutRecord]:
+        """Return the newest rollout of each name, where that is not over. `hosts`: only those that are away: in flight,
+        and while the rollout is open also those that are not known to be up."""
+        newest = sa.select(sa.func.max(_rollouts.c.id)).group_by(_rollouts.c.name)
+        names = (
+            sa.select(_rollouts.c.name)
+            .where(_rollouts.c.id.in_(newest), _rollouts.c.state.notin_((DONE, SUPERSEDED)))
+            .order_by(_rollouts.c.id)
+        )
+        found = []
+        for name in self._connection.scalars(names).all():
+            one = self.rollout(name)
+            if one is not None:
+                phases = AWAY if one.state == OPEN else IN_FLIGHT
+                found.append(replace(one, hosts=tuple(host for host in one.hosts if host.phase in phases)))
+        return found
 
     def open_rollout(self, name: str, plan: Mapping[str, Any]) -> int:
         """Record a new rollout with every host of `plan`, steady; return its id."""

@@ -90,8 +90,10 @@ class Play:
         new.write_text(json.dumps(told))
         new.replace(self.folder / "orders.json")
 
-    def start(self, *arguments: str, playbook: str = "upgrade", **variables: Any) -> subprocess.Popen[str]:
-        """Start a playbook of the collection, by its name."""
+    def start(
+        self, *arguments: str, playbook: str = "upgrade", output: int = subprocess.PIPE, **variables: Any
+    ) -> subprocess.Popen[str]:
+        """Start a playbook of the collection, by its name; `output`: a descriptor, if not a pipe."""
         given = {"upgrade_ledger": self.url, **variables}
         command = Path(sys.executable).with_name("ansible-playbook")
         argv = [command, f"flotilla.container_os.{playbook}", "--forks=10", "-e", json.dumps(given), *arguments]
@@ -99,7 +101,7 @@ class Play:
             argv,
             cwd=self.folder,
             env=self._environment,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

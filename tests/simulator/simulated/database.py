@@ -39,7 +39,7 @@ class Database:
         self._standing, self._standing_at = (0, ""), -1
         # A file that does not exist, and is not to be made: the ledger stays in memory.
         self.ledger = Ledger("sqlite:////nowhere/simulated.sqlite", create=False)
-        engine = self.ledger._engine
+        engine = self.ledger._database._engine
         with engine.connect() as connection:
             raw = connection.connection.dbapi_connection
             assert isinstance(raw, sqlite3.Connection)

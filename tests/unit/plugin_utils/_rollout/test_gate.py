@@ -114,6 +114,17 @@ def test_taken_over_only_from_the_dead() -> None:
     assert _ask(_rollout(_host("b", 1, B, ALIVE)), "b") is Answer.WAIT
 
 
+def test_a_reboot_lock_draws_on_the_budget() -> None:
+    """It is given back or expires by itself, so that waiting for it is no stall. A name counts once."""
+    rollout = _rollout(_host("b", 1, S), _host("c", 1, G), unavailable=2)
+    for locked, expected in ((["z"], Answer.WAIT), (["b"], Answer.GO), (["c"], Answer.GO), ([], Answer.GO)):
+        verdict = ask(rollout, "b", NOW, lambda _: False, locked=locked)
+        assert verdict.answer is expected
+    alone = ask(_rollout(_host("b", 1, S)), "b", NOW, lambda _: False, locked=["z"])
+    assert (alone.answer, alone.moving) == (Answer.WAIT, True)
+    assert alone.why == "max_unavailable is 1: z (holds a reboot lock)"
+
+
 def test_stop_says_who_and_why() -> None:
     verdict = ask(_rollout(_host("a", 1, Phase.ROLLED_BACK), _host("b", 2, S)), "b", NOW, lambda _: False)
     assert "max_failures is 0, and 1 failed: a rolled_back: because" in verdict.why
