@@ -3,7 +3,8 @@
 
 Part A: many real sshd endpoints in a network namespace of our own; deployment_info against stock modules.
 Part B: a rollout of the three lab machines against its lower bound, measured on the same machines.
-Usage: bench.py [--hosts N] [--forks N] [--rounds N] [--part A|B|AB]
+Part P: plans of 1,000 to 100,000 hosts.
+Usage: bench.py [--hosts N] [--forks N] [--rounds N] [--part A|B|P|ABP]
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
 import host_cost
+import planning
 import rollout_time
 
 
@@ -23,12 +25,14 @@ def main() -> None:
     options.add_argument("--hosts", type=int, default=50)
     options.add_argument("--forks", type=int, default=25)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--part", default="AB")
+    options.add_argument("--part", default="ABP")
     given = options.parse_args()
     if "A" in given.part:
         host_cost.measure(given.hosts, given.forks, given.rounds)
     if "B" in given.part:
         rollout_time.measure()
+    if "P" in given.part:
+        planning.measure()
 
 
 if __name__ == "__main__":
