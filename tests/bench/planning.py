@@ -4,15 +4,11 @@
 from __future__ import annotations
 
 import gc
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / ".collections"))
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.observed import Seen, Version
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.plan import canonical, make_plan
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import Policy
@@ -20,7 +16,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.pol
 SIZES = (1_000, 10_000, 100_000)
 # The median of so many is what counts.
 ROUNDS = 3
-# All that a policy can have. The waves of one host in the second case are as many waves as there can be.
+# All that a policy can have; and as many waves as there can be.
 POLICY: dict[str, Any] = {
     "canaries": ["role == 'test'"],
     "waves": ["1%", "double"],
@@ -38,7 +34,8 @@ def measure() -> None:
     """Measure and print."""
     print("==> planning: a fleet in racks, zones and quorums, to the bytes of its plan document", flush=True)
     print(
-        f"{'case':<18}{'hosts':>9}{'seconds':>10}{'us/host':>10}{'peak MiB':>10}{'KiB/host':>10}   time, memory per host"
+        f"{'case':<18}{'hosts':>9}{'seconds':>10}{'us/host':>10}{'peak MiB':>10}{'KiB/host':>10}"
+        "   time, memory per host"
     )
     for name, options in CASES.items():
         first: tuple[float, float] | None = None
@@ -47,7 +44,8 @@ def measure() -> None:
             each = seconds / size, peak / size
             first = first or each
             print(
-                f"{name:<18}{size:>9}{seconds:>10.3f}{each[0] * 1e6:>10.1f}{peak / 2**20:>10.1f}{each[1] / 2**10:>10.2f}"
+                f"{name:<18}{size:>9}{seconds:>10.3f}{each[0] * 1e6:>10.1f}"
+                f"{peak / 2**20:>10.1f}{each[1] / 2**10:>10.2f}"
                 f"   {each[0] / first[0]:>5.2f} x, {each[1] / first[1]:.2f} x",
                 flush=True,
             )

@@ -237,7 +237,11 @@ def test_history_changes_the_estimate_and_not_the_digest() -> None:
 
 _LABELS = st.fixed_dictionaries(
     {},
-    optional={"rack": st.sampled_from(["r0", "r1", 2]), "etcd": st.sampled_from(["a", "b"]), "canary": st.booleans()},
+    optional={
+        "rack": st.sampled_from(["r0", "r1", 2]),
+        "etcd": st.sampled_from(["a", "b"]),
+        "canary": st.booleans(),
+    },
 )
 _HOSTS = st.lists(
     st.tuples(_LABELS, st.sampled_from(["going", "there", "lost", "odd", "excluded"])), min_size=1, max_size=25

@@ -44,7 +44,7 @@ def test_same_input_same_bytes() -> None:
     assert first["content"] == again["content"]
     assert json.loads(first["content"]) == first["plan"]
     assert not first["changed"]
-    assert first["msg"].endswith(": wave 1: h1; wave 2: h0, h2; 0 left out; at most 1 away at once")
+    assert first["msg"].endswith(": wave 1: h1; wave 2: h0; wave 3: h2; 0 left out; at most 1 away at once")
 
 
 def test_history_is_given_or_that_of_the_ledger(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def _utc(text: str) -> datetime:
         pytest.param(_window("22:00", "04:00"), "2026-11-29 03:00", False, id="closes"),
         pytest.param(_window("22:00", "04:00", days=["sat"]), "2026-11-29 02:00", True, id="began on saturday"),
         pytest.param(
-            _window("22:00", "04:00", days=["sun"]), "2026-11-29 02:00", False, id="began on saturday, not sunday"
+            _window("22:00", "04:00", days=["sun"]), "2026-11-29 02:00", False, id="it did not begin on sunday"
         ),
         pytest.param(_window("00:00", "24:00", days=["sat"]), "2026-11-28 22:59:59", True, id="whole day"),
         pytest.param(_window("00:00", "24:00", days=["sat"]), "2026-11-28 23:00", False, id="whole day is over"),
