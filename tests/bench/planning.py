@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[2] / ".collections"))
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.observed import Seen, Version
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.plan import canonical, make_plan
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import Policy

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,13 @@ def test_canary_soak_group_and_exclusion(collections: Path, tmp_path: Path) -> N
 
 def test_outside_of_its_window_nobody_is_touched(collections: Path, tmp_path: Path) -> None:
     play = Play(collections, tmp_path, 2)
-    # A window of one minute in the far corner of the week that is never now: it is for no host of this fleet but h1.
-    run = play.run(upgrade_windows=[{"from": "00:00", "to": "24:00", "hosts": "inventory_hostname == 'h1'"}])
-    assert run.rc == 0, run.output
+    far = (datetime.now(timezone.utc) + timedelta(days=3)).strftime("%a").lower()
+    window = {"days": [far], "from": "00:00", "to": "24:00", "hosts": "inventory_hostname == 'h1'"}
+    run = play.run(upgrade_windows=[window])
+    assert run.rc != 0
+    assert f"h1 is outside of its window ({far} 00:00-24:00 UTC), which opens at" in run.output
+    assert play.those_that("baseline") == []
+    # Of another policy, with a window that is open: h1 goes; none is for h2.
+    again = play.run(upgrade_windows=[{**window, "days": []}])
+    assert again.rc == 0, again.output
     assert play.versions() == {"h1": "2", "h2": "1"}
-    assert "in no window" in play.run(upgrade_windows=[{"from": "00:00", "to": "24:00", "hosts": "`false`"}]).output
