@@ -11,16 +11,16 @@ class ModuleDocFragment:
 options:
   waves:
     description:
-      - Sizes of the waves. A number of hosts, a percentage of the hosts that take part, V(double) or C({growth: 3}) for so
-        many times the wave before. The last one repeats.
+      - Sizes of the waves. A number of hosts, a percentage of the hosts that take part, V(double), or a dictionary with
+        C(growth), for so many times the wave before. The last one repeats.
       - Without O(canaries), the first wave is the canary.
     type: list
     elements: raw
     default: [1, "100%"]
   canaries:
     description:
-      - JMESPath expressions over host variables, such as C(rack == 'test') or a variable that is true or false. The hosts for
-        which one is true are the first wave, before those of O(waves).
+      - JMESPath expressions over host variables, such as C(rack == 'test') or a variable that is true or false. The
+        hosts for which one is true are the first wave, before those of O(waves).
       - Refused where they select no host, or none that can go first.
     type: list
     elements: str
@@ -32,9 +32,9 @@ options:
   max_unavailable_per:
     description:
       - How many hosts, or percent of them, may be away at the same time of those that have the same value in a host
-        variable, by the name of that variable, as in C({rack: 2, etcd_cluster: 1}).
-      - V(1) for the variable that names a host's quorum keeps two members of it from being away together. A host that does
-        not have the variable is not held by it.
+        variable, by the name of that variable.
+      - V(1) for the variable that names a host's quorum keeps two members of it from being away together. A host that
+        does not have the variable is not held by it.
     type: dict
     default: {}
   max_failures:
@@ -47,23 +47,23 @@ options:
     default: {}
   wave_soak:
     description:
-      - Seconds between the end of a wave and the beginning of the next; a list of them has one for each wave, the last one
-        repeats.
+      - Seconds between the end of a wave and the beginning of the next. A list of them has one for each wave, and the
+        last one repeats.
     type: raw
     default: 0
   windows:
     description:
-      - When a host may begin its turn. Each has C(days), a list out of C(mon) to C(sun) (default all); C(from) and C(to), such
-        as C("22:00") and C("04:00") of the next day; C(tz), an IANA time zone (default C(UTC)); and C(hosts), a JMESPath
-        expression over host variables, for whom it is (default all).
+      - When a host may begin its turn. Each has C(days), a list out of C(mon) to C(sun) (default all); C(from) and
+        C(to), such as C("22:00") and C("04:00") of the next day; C(tz), an IANA time zone (default C(UTC)); and
+        C(hosts), a JMESPath expression over host variables, for whom it is (default all).
       - A host that none of them is for is left out. A turn that began in a window may end after it.
     type: list
     elements: dict
     default: []
   window_wait:
     description:
-      - A host that is outside of its windows waits when one opens within so many seconds, else it is refused, and a later run
-        takes the rollout up.
+      - A host that is outside of its windows waits when one opens within so many seconds. Else it is refused, and a
+        later run takes the rollout up.
     type: int
     default: 0
   exclude:

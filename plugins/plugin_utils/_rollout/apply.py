@@ -44,7 +44,8 @@ def _differences(given: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
         if host not in found:
             yield f"{host} is to be upgraded in the plan, and now it is not: {now['left_out'].get(host, 'not there')}"
         elif host not in was:
-            yield f"{host} is not to be upgraded in the plan ({given['left_out'].get(host, 'not there')}), and now it is"
+            reason = given["left_out"].get(host, "not there")
+            yield f"{host} is not to be upgraded in the plan ({reason}), and now it is"
         else:
             for name in was[host]:
                 before, after = was[host][name], found[host].get(name)

@@ -9,15 +9,11 @@ from typing import Any
 
 from .._errors import FlotillaError
 from .._model.host import Clock
-from .._model.phase import BAD, GOING_BACK, IN_FLIGHT, Phase
+from .._model.phase import AWAY, BAD, GOING_BACK, IN_FLIGHT, Phase
 from .conduct import GATE_PAUSE, PAUSED_AT_MOST, SAY_EVERY, Conductor
 from .gate import Answer, Places, Verdict, lost
 from .ledger import HALTED, PAUSED, STOPPED, HostRecord, RolloutRecord
 from .turn import Left
-
-# A host that is down, or not known to be up. Those that only wait to be brought back are up.
-_DOWN = IN_FLIGHT | {Phase.FAILED, Phase.UNREACHABLE}
-
 
 class OnFailure(str, enum.Enum):
     """What becomes of whom when a host fails. (A host that fell back by its guard is back in any case.)"""
@@ -31,8 +27,8 @@ class OnFailure(str, enum.Enum):
 def recalled(rollout: RolloutRecord, on_failure: OnFailure) -> list[HostRecord]:
     """Return the confirmed hosts that must go back now. Pure.
 
-    Only failures beyond what the policy allows, and only of hosts that had their turn: what cannot stage says nothing about those
-    that run the target.
+    Only failures beyond what the policy allows, and only of hosts that had their turn: what cannot stage says nothing
+    about those that run the target.
     """
     bad = [one for one in rollout.hosts if one.phase in BAD]
     waves = {one.wave for one in bad if one.entered_at is not None}
@@ -64,7 +60,7 @@ def ask_back(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], 
         return Verdict(Answer.WAIT, said, moving=True, paused=True)
     if me.phase is Phase.RETURNING and me.controller != asker and not lost(me, now, gone):
         return Verdict(Answer.WAIT, f"{host} is in the hands of {me.controller}", moving=True)
-    down = [one for one in rollout.hosts if one.host != host and one.phase in _DOWN]
+    down = [one for one in rollout.hosts if one.host != host and one.phase in AWAY]
     adrift = [one for one in down if one.phase in IN_FLIGHT and lost(one, now, gone)]
     flying = [one for one in down if one.phase in IN_FLIGHT and one not in adrift]
     full = Places(rollout.plan).full(host, down, flying, adrift)

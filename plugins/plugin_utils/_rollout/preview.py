@@ -12,6 +12,9 @@ from .ledger import Ledger
 from .plan import canonical, make_plan
 from .policy import Policy
 
+# Waves of more hosts are shown as a number.
+_SHOWN = 5
+
 
 def preview(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the task returns. Raises Refused."""
@@ -22,9 +25,7 @@ def preview(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[st
     history = options["history"] or (turn_seconds(ledger.rollout(options["name"])) if ledger else [])
     document = make_plan(fleet, policy, ledger.quarantine() if ledger else {}, history=history).document()
     waves = "; ".join(
-        f"wave {number}: {len(wave)} hosts"
-        if len(wave) > 5
-        else f"wave {number}: {', '.join(one['host'] for one in wave)}"
+        f"wave {number}: " + (", ".join(one["host"] for one in wave) if len(wave) <= _SHOWN else f"{len(wave)} hosts")
         for number, wave in enumerate(document["waves"], 1)
     )
     guess = document["estimate"]
