@@ -15,6 +15,7 @@ from .gate import Answer, Places, Verdict, lost
 from .ledger import HALTED, PAUSED, STOPPED, HostRecord, RolloutRecord
 from .turn import Left
 
+
 class OnFailure(str, enum.Enum):
     """What becomes of whom when a host fails. (A host that fell back by its guard is back in any case.)"""
 
@@ -147,15 +148,15 @@ class WayBack(Conductor):
                 say(f"waiting: {verdict.why}")
             clock.sleep(GATE_PAUSE)
 
-    def back(self, host: str, results: Mapping[str, Mapping[str, Any] | None], token: int) -> Left:
+    def back(self, host: str, results: Mapping[str, Mapping[str, Any] | None], token: int | None = None) -> Left:
         """Record how the way back of `host` ended; return that. Raises FlotillaError unless it is rolled back.
 
-        `token`: of the lease that `enter` gave. To say the same twice is no harm, as in `leave`.
+        `token`: as in `leave`; to say the same twice is no harm there and here.
         """
         with self.ledger.write() as writer:
             rollout = self._current(writer)
             record = next((one for one in rollout.hosts if one.host == host), None)
-            if record is None or record.token != token:
+            if record is None or token not in (None, record.token):
                 raise FlotillaError(f"cannot record the way back of {host}: lease {token} is over")
             left = returned(results, way_back(rollout, host))
             if record.phase is not left.phase or record.left_at is None:
