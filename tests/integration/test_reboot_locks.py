@@ -337,7 +337,7 @@ def test_on_postgresql(serve: Serve, postgresql: Server) -> None:
     url = postgresql.new_database()
     opened, _number = _plan(url, "d1", "d2", unavailable=9)
     _move(opened, Phase.GUARDED, "d1")
-    servers = [serve("--group", "default=4", url=url) for _ in range(2)]
+    servers = [serve("--group", "default=4", url=url) for _again in range(2)]
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda number: servers[number % 2].lock(f"h{number}")[0], range(60)))
     assert (answers.count(200), answers.count(423)) == (3, 57)

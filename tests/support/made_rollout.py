@@ -93,7 +93,8 @@ def made(
         hosts.append(HostRecord(host, wave, position, NEW.digest, Phase(before), why, None, 1, None, entered, left))
     plan = Plan(
         tuple(
-            PlannedHost(host, wave, f"wave {wave} takes its share of {len(fleet)}", NEW, OLD) for host, wave, _ in fleet
+            PlannedHost(host, wave, f"wave {wave} takes its share of {len(fleet)}", NEW, OLD)
+            for host, wave, _steps in fleet
         ),
         {"edge-lab-01": f"already there: runs {NEW}", "edge-lab-02": "unsupported: no known update mechanism"},
         Policy.parse(POLICY),

@@ -46,7 +46,7 @@ def application(service: LockService) -> Starlette:
             try:
                 changed = await run_in_threadpool(use, who)
             except ProtocolError as exc:
-                cause = f" ({exc.__cause__})" if exc.__cause__ else ""
+                cause = "" if exc.__cause__ is None else f" ({exc.__cause__})"
                 LOG.warning("%s refused: id=%s group=%s %s: %s%s", place, who.id, who.group, exc.kind.value, exc, cause)
                 raise
             LOG.info("%s: id=%s group=%s %s", place, who.id, who.group, done[0] if changed else done[1])
@@ -80,7 +80,8 @@ async def _body(request: Request) -> bytes:
 
 
 async def _refused(_request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, ProtocolError)  # registered for nothing else
+    if not isinstance(exc, ProtocolError):  # it is registered for nothing else
+        raise exc
     return JSONResponse(exc.body(), STATUS[exc.kind])
 
 

@@ -97,7 +97,7 @@ class Board:
             going = self.size(wave) - self.count(_OVER, wave)
             flying = [one for one in self.notable() if one.wave == wave and one.phase in IN_FLIGHT]
             behind = [now - one.entered for one in flying if one.entered is not None]
-            seconds += math.ceil(going / self._max_unavailable) * turn - min(turn, min(behind, default=0.0))
+            seconds += math.ceil(going / self._max_unavailable) * turn - min([turn, *behind] if behind else [0.0])
         return max(0.0, seconds)
 
 

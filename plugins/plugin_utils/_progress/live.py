@@ -106,10 +106,10 @@ def draw(board: Board, now: float) -> Group:
     waves = Table.grid(padding=(0, 2))
     for number in _waves(board):
         done, size = board.count({Phase.CONFIRMED}, number), board.size(number)
-        bar = ProgressBar(total=max(1, size), completed=done, width=30)
+        progress = ProgressBar(total=max(1, size), completed=done, width=30)
         bad = board.count(BAD, number)
         tail = Text(f"{bad} failed", "bold red") if bad else Text("")
-        waves.add_row(Text(f"wave {number}/{board.waves}"), bar, Text(f"{done}/{size}"), tail)
+        waves.add_row(Text(f"wave {number}/{board.waves}"), progress, Text(f"{done}/{size}"), tail)
     hosts = Table.grid(padding=(0, 2))
     notable = board.notable()
     for line in notable[:MOST_HOSTS]:

@@ -277,7 +277,7 @@ class Conductor:
                 locked = reboot_locks_held(writer.connection, writer.now, self.name)
                 verdict = ask(rollout, host, writer.now, self.gone, self.controller, writer.quarantine(), locked)
                 if verdict.answer is Answer.GO:
-                    record = next(one for one in rollout.hosts if one.host == host)
+                    [record] = [one for one in rollout.hosts if one.host == host]
                     values = {
                         "controller": self.controller,
                         "token": record.token + 1,

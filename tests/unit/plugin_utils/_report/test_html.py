@@ -48,7 +48,7 @@ def page() -> Page:
 
 
 def test_loads_nothing_and_runs_nothing(page: Page) -> None:
-    assert not {tag for tag, _ in page.elements} & {
+    assert not {tag for tag, _attributes in page.elements} & {
         "script",
         "link",
         "img",
@@ -111,7 +111,7 @@ def test_every_icon_is_drawn() -> None:
 def test_everything_from_outside_is_escaped() -> None:
     fleet = [(HOSTILE, 1, [(3, "staged", HOSTILE), (9, "failed", HOSTILE)])]
     page = Page(html({**made(name=HOSTILE, fleet=fleet), "left_out": {HOSTILE: HOSTILE}}))
-    assert not {"script", "img"} & {tag for tag, _ in page.elements}
+    assert not {"script", "img"} & {tag for tag, _attributes in page.elements}
     assert page.text.count(HOSTILE) >= 8
     assert not [one for _tag, one in page.elements if "onerror" in one]
     assert any(str(one.get("aria-label", "")).startswith(HOSTILE) for _tag, one in page.elements)

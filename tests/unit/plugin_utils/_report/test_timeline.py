@@ -15,19 +15,19 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._report.time
 
 
 def _inside(drawn: Timeline) -> bool:
-    bars = [bar for row in drawn.bars.values() for bar in row]
-    return all(bar.start >= 0 and bar.length > 0 and bar.start + bar.length <= LENGTH + 0.01 for bar in bars)
+    bars = [one for row in drawn.bars.values() for one in row]
+    return all(one.start >= 0 and one.length > 0 and one.start + one.length <= LENGTH + 0.01 for one in bars)
 
 
 def test_bars_follow_the_phases() -> None:
     drawn = timeline(made())
     assert drawn.seconds == 700
-    assert [bar.kind for bar in drawn.bars["edge-canary-01"]] == ["wait", "wait", "fly", "fly", "fly", "fly", "good"]
-    assert [bar.text for bar in drawn.bars["edge-oslo-02"]] == [
+    assert [one.kind for one in drawn.bars["edge-canary-01"]] == ["wait", "wait", "fly", "fly", "fly", "fly", "good"]
+    assert [one.text for one in drawn.bars["edge-oslo-02"]] == [
         "steady for 24\u00a0s",
         "staged for 11\u00a0min 16\u00a0s",
     ]
-    assert [bar.kind for bar in drawn.bars["edge-oslo-03"]] == ["wait"]
+    assert [one.kind for one in drawn.bars["edge-oslo-03"]] == ["wait"]
     assert _inside(drawn)
 
 
@@ -39,7 +39,7 @@ def test_the_last_phase_is_always_seen() -> None:
 def test_what_passed_within_a_second_has_no_bar() -> None:
     steps = [(10, "staged", ""), (10, "guarded", ""), (10, "activating", ""), (10, "booted", "")]
     drawn = timeline(made(state="open", fleet=[("h1", 1, steps)]))
-    assert [bar.text for bar in drawn.bars["h1"]] == ["steady for 10\u00a0s", "booted for 0 s"]
+    assert [one.text for one in drawn.bars["h1"]] == ["steady for 10\u00a0s", "booted for 0 s"]
     assert _inside(drawn)
 
 

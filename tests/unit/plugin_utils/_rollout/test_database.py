@@ -97,12 +97,12 @@ def test_writers_go_one_by_one(tmp_path: Path) -> None:
 
     def count() -> None:
         database = Database(url, create=True)
-        for _ in range(10):
+        for _again in range(10):
             with database.write() as connection:
                 seen = int(connection.scalar(sa.text("select plan from rollouts")))
                 connection.execute(sa.text("update rollouts set plan = :next"), {"next": str(seen + 1)})
 
-    threads = [threading.Thread(target=count) for _ in range(4)]
+    threads = [threading.Thread(target=count) for _again in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -95,7 +95,7 @@ def test_opened_by_many_at_once(tmp_path: Path, old: bool) -> None:
         except Refused as exc:
             failed.append(exc)
 
-    threads = [threading.Thread(target=use) for _ in range(8)]
+    threads = [threading.Thread(target=use) for _again in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
