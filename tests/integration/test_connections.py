@@ -242,8 +242,12 @@ def test_a_dropped_connection_loses_nothing(task: Task, sshd: Sshd, work: Work, 
     process = play.start()
     _wait_until(lambda: _has_seen_the_work(play))
     lost = f"{host}: the work: no connection, trying again"
-    # More than once: between two polls nobody misses a connection.
-    _wait_until(lambda: sshd.cut_connections() >= 0 and lost in (play.folder / "output").read_text())
+
+    def cut() -> bool:  # more than once: between two polls nobody misses a connection
+        sshd.cut_connections()
+        return lost in (play.folder / "output").read_text()
+
+    _wait_until(cut)
     work.end.touch()
     played = play.end(process)
     assert played.rc == 0, played.output
