@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +121,9 @@ def test_steps_are_the_same_by_every_way(task: Task) -> None:
     _all_ok(played, EVERY_WAY)
     for host, (_status, result) in played.results.items():
         assert result["said"]["text"] == AWKWARD, host
-        assert result["stderr"]["errors"] == AWKWARD, host
+        assert result["errors"]["errors"] == AWKWARD, host
         assert result["said"]["who"] == "0\n", host
-        assert result["stderr"]["locale"].endswith("No such file or directory"), host
+        assert result["errors"]["locale"].endswith("No such file or directory"), host
         assert result["said"]["stdin"] == "", host
 
 
@@ -203,41 +204,62 @@ def test_a_tool_that_fails_shows_command_code_and_end_of_stderr(task: Task, sshd
         assert "line 1\n" not in result["stderr"], host
 
 
-def _job(sshd: Sshd, name: str, seconds: int) -> tuple[dict[str, Any], Path]:
-    """Return a task that counts its runs in the file, and takes `seconds` to end."""
-    runs = sshd.folder / name
-    script = f"echo run >>{runs}\necho half way\nsleep {seconds}\necho all done\nexit 7\n"
-    return {"seam": {"job": script}}, runs
+@dataclass(frozen=True)
+class Work:
+    """A task that counts its runs in the file `runs`, and goes on until there is a file `end`."""
+
+    task: dict[str, Any]
+    runs: Path
+    end: Path
 
 
-def _wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline, f"no {path}"
+LOG = "37 % of 200 MB\nall done\n"
+
+
+@pytest.fixture
+def work(sshd: Sshd) -> Iterator[Work]:
+    with tempfile.TemporaryDirectory(dir=sshd.folder) as name:
+        runs, end = Path(name) / "runs", Path(name) / "end"
+        script = f"echo run >>{runs}\necho 37 % of 200 MB\nwhile [ -d {name} ] && [ ! -e {end} ]; do sleep 0.2; done\n"
+        yield Work({"seam": {"job": f"{script}echo all done\nexit 7\n"}}, runs, end)
+
+
+def _wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)
 
 
+def _has_seen_the_work(play: Play) -> bool:
+    """Whether the round trip that started the work is over: from then on a connection that drops is made anew."""
+    return "the work: 37 % of 200 MB" in (play.folder / "output").read_text()
+
+
 @pytest.mark.parametrize("host", ["bash-plain", "csh-no-stdin", "sudo-requiretty"])
-def test_a_dropped_connection_loses_nothing(task: Task, sshd: Sshd, host: str) -> None:
-    what, runs = _job(sshd, f"dropped-{host}", 8)
-    play = task(what, {host: EVERY_WAY[host]})
+def test_a_dropped_connection_loses_nothing(task: Task, sshd: Sshd, work: Work, host: str) -> None:
+    play = task(work.task, {host: EVERY_WAY[host]})
     process = play.start()
-    _wait_for(runs)
-    time.sleep(4)  # past the look that comes with the start, into the first poll
-    assert sshd.cut_connections() > 0
+    _wait_until(lambda: _has_seen_the_work(play))
+    lost = f"{host}: the work: no connection, trying again"
+
+    def cut() -> bool:  # more than once: between two polls nobody misses a connection
+        sshd.cut_connections()
+        return lost in (play.folder / "output").read_text()
+
+    _wait_until(cut)
+    work.end.touch()
     played = play.end(process)
     assert played.rc == 0, played.output
-    assert f"{host}: the work: no connection, trying again" in played.output
     assert played.results[host][1]["job_rc"] == 7
-    assert played.results[host][1]["log"] == "half way\nall done\n"
-    assert runs.read_text() == "run\n"
+    assert played.results[host][1]["log"] == LOG
+    assert work.runs.read_text() == "run\n"
 
 
-def test_a_second_run_finds_the_work_and_waits_for_it(task: Task, sshd: Sshd, tmp_path: Path) -> None:
-    what, runs = _job(sshd, "killed", 5)
-    first = task(what, {"host": EVERY_WAY["dash-plain"]})
+def test_a_second_run_finds_the_work_and_waits_for_it(task: Task, sshd: Sshd, work: Work, tmp_path: Path) -> None:
+    first = task(work.task, {"host": EVERY_WAY["dash-plain"]})
     process = first.start()
-    _wait_for(runs)
+    _wait_until(work.runs.exists)
     first.kill(process)
     sshd.cut_connections()
     other = Play(sshd, tmp_path / "other", {"seam": {"job": "echo something else"}}, {"host": EVERY_WAY["su"]})
@@ -247,30 +269,37 @@ def test_a_second_run_finds_the_work_and_waits_for_it(task: Task, sshd: Sshd, tm
         "cannot start the work: other work of that kind is still running on the host: the work",
     )
     # Another controller, by another way, in the middle of it.
-    second = Play(sshd, tmp_path / "second", what, {"host": EVERY_WAY["sudo-requiretty"]}).run()
-    assert second.rc == 0, second.output
-    assert second.results["host"][1]["log"] == "half way\nall done\n"
-    assert second.results["host"][1]["job_rc"] == 7
-    assert runs.read_text() == "run\n"
+    second = Play(sshd, tmp_path / "second", work.task, {"host": EVERY_WAY["sudo-requiretty"]})
+    process = second.start()
+    _wait_until(lambda: _has_seen_the_work(second))
+    work.end.touch()
+    played = second.end(process)
+    assert played.rc == 0, played.output
+    assert played.results["host"][1]["log"] == LOG
+    assert played.results["host"][1]["job_rc"] == 7
+    assert work.runs.read_text() == "run\n"
 
 
-def test_those_who_start_at_the_same_moment_share_the_work(task: Task, sshd: Sshd) -> None:
-    what, runs = _job(sshd, "shared", 3)
+def test_those_who_start_at_the_same_moment_share_the_work(task: Task, work: Work) -> None:
     hosts = {f"controller-{number}": EVERY_WAY["dash-pipelined"] for number in range(8)}
-    played = task(what, hosts).run()
+    play = task(work.task, hosts)
+    process = play.start()
+    shown = [f"{host}: the work: 37 % of 200 MB" for host in hosts]
+    _wait_until(lambda: all(line in (play.folder / "output").read_text() for line in shown))
+    work.end.touch()
+    played = play.end(process)
     _all_ok(played, hosts)
-    assert {result["log"] for _status, result in played.results.values()} == {"half way\nall done\n"}
-    assert runs.read_text() == "run\n"
+    assert {result["log"] for _status, result in played.results.values()} == {LOG}
+    assert work.runs.read_text() == "run\n"
 
 
-def test_progress_is_shown_and_a_timeout_leaves_the_work(task: Task, sshd: Sshd) -> None:
-    runs = sshd.folder / "slow"
-    script = f"echo run >>{runs}; echo '37 % of 200 MB'; sleep 9; echo done"
-    play = task({"seam": {"job": script, "timeout": 1}}, {"host": EVERY_WAY["csh-plain"]})
-    played = play.run()
-    assert played.results["host"][0] == "failed"
-    assert "still running on the host after 1 s; the next run finds it" in played.results["host"][1]["msg"]
-    again = task({"seam": {"job": script}}, {"host": EVERY_WAY["csh-plain"]}).run()
+def test_a_timeout_leaves_the_work_for_the_next_run(task: Task, work: Work) -> None:
+    hurried = {"seam": {**work.task["seam"], "timeout": 1}}
+    host = {"host": EVERY_WAY["csh-plain"]}
+    status, result = task(hurried, host).run().results["host"]
+    assert status == "failed"
+    assert "still running on the host after 1 s; the next run finds it" in result["msg"]
+    work.end.touch()
+    again = task(work.task, host).run()
     assert again.rc == 0, again.output
-    assert runs.read_text() == "run\n"
-    assert "37 % of 200 MB" in again.results["host"][1]["log"]
+    assert again.results["host"][1]["log"] == LOG

@@ -29,5 +29,5 @@ class ActionModule(HostAction):
             return {"changed": True, "content": host.read(options["path"]), "other": host.read(f"{options['path']}.no")}
         results = host.run([Step(name, script) for name, script in options["steps"].items()])
         said = {name: result.proven(f"do {name}").stdout for name, result in results.items()}
-        stderr = {name: result.stderr for name, result in results.items()}
-        return {"changed": False, "said": said, "stderr": stderr, "round_trips": host.round_trips}
+        errors = {name: result.stderr for name, result in results.items()}
+        return {"changed": False, "said": said, "errors": errors, "round_trips": host.round_trips}

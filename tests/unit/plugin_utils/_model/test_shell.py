@@ -11,7 +11,11 @@ import pytest
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, ToolFailed
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.shell import first_line, write_file
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.shell import (
+    as_argument,
+    first_line,
+    write_file,
+)
 
 SHELLS = [shell for shell in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])]
 
@@ -45,6 +49,20 @@ def test_first_line_of_what_is_there_and_of_what_is_not(tmp_path: Path, shell: l
     (tmp_path / "cut").write_text("no newline")
     script = "; ".join(first_line(str(tmp_path / name)) for name in ("one", "cut", "absent"))
     assert _run(shell, script).stdout == "first\nno newline\n\n"
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_program_as_an_argument_is_plain_and_runs_to_the_letter(shell: list[str]) -> None:
+    program = (
+        "_f() {\n  printf '%s|' \"it's\" '!!' '\\' '\\\\' '\\n' 'ü€' '100%' '`$x`'\n}\n_f\ncat; [ -t 1 ] || echo pipe\n"
+    )
+    line = as_argument(program)
+    assert line.isascii() and line.isprintable()
+    assert "!" not in line and "\\'" not in line and "\\\\" not in line
+    done = subprocess.run(
+        [*shell, "-c", line], capture_output=True, text=True, check=True, input="of nobody's business"
+    )
+    assert done.stdout == "it's|!!|\\|\\\\|\\n|ü€|100%|`$x`|pipe\n"
 
 
 def test_command_is_quoted_once() -> None:
