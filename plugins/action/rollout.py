@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: the flotilla maintainers
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""rollout: plan or resume a rollout, take note of its staging, end it, release a digest from quarantine."""
+"""rollout: plan or resume a rollout, take note of its staging, have it wait, bring it back, end it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import ControllerAction
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.back import OnFailure
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import POLICY_OPTIONS
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.task import RolloutTask
 
 
@@ -16,15 +18,21 @@ class ActionModule(ControllerAction):
     BYPASS_HOST_LOOP = True
 
     SPEC = {
-        "state": {"type": "str", "choices": ["planned", "staged", "ended", "released"], "required": True},
+        "state": {
+            "type": "str",
+            "choices": ["planned", "staged", "recalled", "ended", "released", "halted", "paused", "resumed"],
+            "required": True,
+        },
         "name": {"type": "str", "default": "upgrade"},
         "ledger": {"type": "str", "required": True},
         "hosts": {"type": "list", "elements": "str"},
         "results": {"type": "str"},
-        "waves": {"type": "list", "elements": "raw", "default": [1, "100%"]},
-        "max_unavailable": {"type": "raw", "default": 1},
-        "max_failures": {"type": "raw", "default": 0},
+        "plan": {"type": "dict", "default": {}},
+        **POLICY_OPTIONS,
+        "on_failure": {"type": "str", "choices": [one.value for one in OnFailure], "default": "rollback_host"},
         "digest": {"type": "str"},
+        "who": {"type": "str"},
+        "why": {"type": "str"},
     }
     REQUIRED_IF = (
         ("state", "planned", ("results",)),

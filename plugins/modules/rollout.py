@@ -12,6 +12,10 @@ description:
   - O(state=planned) makes a plan from the observations of the hosts, or takes up the open rollout of that name with its
     stored plan. In check mode it shows the plan and records nothing.
   - O(state=staged) takes note of who is staged, and stops the rollout when too many are not.
+  - O(state=recalled) records which confirmed hosts must go back because too many others failed, by O(on_failure), and leaves
+    the names with the play that brings them back. What was recorded by an earlier run comes with them.
+  - O(state=halted) has no further host touched, by any run, until O(state=resumed); hosts in flight finish their turn.
+    O(state=paused) does the same, and hosts that wait go on waiting. Both stand over failures and re-runs.
   - O(state=ended) closes the books, and fails with one sentence when a host is not confirmed. It does nothing in a run that
     has not planned or resumed the rollout.
   - O(state=released) takes a digest out of quarantine.
@@ -19,7 +23,7 @@ options:
   state:
     description: The step.
     type: str
-    choices: [planned, staged, ended, released]
+    choices: [planned, staged, recalled, ended, released, halted, paused, resumed]
     required: true
   name:
     description: The name of the rollout. Runs of one name on one ledger are one rollout, with one budget.
@@ -41,22 +45,32 @@ options:
         M(flotilla.container_os.deployment_info) with its offer, for O(state=staged) that of
         M(flotilla.container_os.deployment).
     type: str
-  waves:
-    description: Sizes of the waves, numbers or percentages of the hosts that take part. The last one repeats.
-    type: list
-    elements: raw
-    default: [1, "100%"]
-  max_unavailable:
-    description: How many hosts, or percent of them, may be away at the same time.
-    type: raw
-    default: 1
-  max_failures:
-    description: How many hosts, or percent of them, may fail over the whole rollout.
-    type: raw
-    default: 0
+  plan:
+    description:
+      - With O(state=planned), the plan that M(flotilla.container_os.rollout_plan) returned, to carry out that one and no other.
+        Its policy is used, not the options here.
+      - Refused where it was edited, and where the fleet does not match it any more, with the host and the difference.
+    type: dict
+    default: {}
+  on_failure:
+    description:
+      - What becomes of whom when a host fails. V(stop) leaves the host to its guard, V(rollback_host) brings it back,
+        V(rollback_wave) brings back the confirmed hosts of its wave, too, when more hosts have failed than
+        O(max_failures) allows, V(rollback_all) those of all waves.
+    type: str
+    choices: [stop, rollback_host, rollback_wave, rollback_all]
+    default: rollback_host
+  who:
+    description: Who halts, pauses or resumes, for the record. Without it, the user and the machine.
+    type: str
+  why:
+    description: Why the rollout is halted, paused or resumed, for the record.
+    type: str
   digest:
     description: The digest to release, or at least its first twelve characters.
     type: str
+extends_documentation_fragment:
+  - flotilla.container_os.rollout_policy
 notes:
   - Works on the controller alone; no host is connected to.
 author:
@@ -72,6 +86,12 @@ EXAMPLES = r"""
     waves: [1, "25%", "100%"]
     max_unavailable: 2
   run_once: true
+
+- name: Touch no further host
+  flotilla.container_os.rollout:
+    state: halted
+    ledger: sqlite:////var/lib/flotilla/ledger.sqlite
+    why: the storage cluster is degraded
 """
 
 RETURN = r"""
@@ -80,7 +100,7 @@ msg:
   returned: always
   type: raw
 plan:
-  description: The plan - C(waves), C(left_out), C(policy), C(max_unavailable), C(max_failures) and its C(digest).
+  description: The plan; see M(flotilla.container_os.rollout_plan).
   returned: with O(state=planned)
   type: dict
 order:

@@ -14,12 +14,16 @@ description:
   - O(state=left) records how the turn ended, from the results of its tasks, and fails unless the host is confirmed. That takes
     proof of every step - the target runs, the verdict was good, the confirm succeeded. While the database does not answer
     it is tried again, for ten minutes.
+  - O(state=saved) records what the host was like before its turn changed it, so that it is known to whoever ends the turn, also
+    to a later run. With an empty O(saved) it is forgotten - the host is as it was.
+  - O(state=returning) waits until a confirmed host that was recalled may go back, and O(state=returned) records how that
+    ended. It fails unless the host is proven to run what it ran before, in good health.
   - The play must have C(strategy=ansible.builtin.host_pinned), so that hosts that wait cannot starve hosts in flight.
 options:
   state:
     description: The side of the gate.
     type: str
-    choices: [entered, left]
+    choices: [entered, saved, left, returning, returned]
     required: true
   name:
     description: The name of the rollout. Runs of one name on one ledger are one rollout, with one budget.
@@ -34,11 +38,20 @@ options:
     type: int
     default: 3600
   token:
-    description: The fencing token that the gate gave, for O(state=left). With an older one nothing is recorded.
+    description: The fencing token that the gate gave, for O(state=left) and O(state=returned). With an older one nothing is recorded.
     type: int
   results:
     description:
-      - The registered results of the turn, C(baseline), C(boot), C(verdict), C(confirm) and C(rollback), for O(state=left).
+      - The registered results of the turn, C(baseline), C(boot), C(verdict), C(confirm) and C(rollback), for O(state=left);
+        C(rollback) and C(verdict) for O(state=returned).
+    type: dict
+    default: {}
+  pause_timeout:
+    description: How long to wait for a rollout that is paused, in seconds.
+    type: int
+    default: 86400
+  saved:
+    description: What to record with O(state=saved).
     type: dict
     default: {}
 notes:
@@ -71,8 +84,12 @@ token:
   description: The fencing token of the lease; it grows with each one.
   returned: with O(state=entered)
   type: int
+saved:
+  description: What an earlier run recorded of the host and nobody has brought back yet; null when there is nothing.
+  returned: with O(state=entered)
+  type: dict
 phase:
   description: The phase that was recorded.
-  returned: with O(state=left)
+  returned: with O(state=left) and O(state=returned)
   type: str
 """

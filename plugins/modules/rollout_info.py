@@ -55,6 +55,11 @@ report:
       C(summary), C(hosts) and C(left_out), as described by C(docs/schemas/rollout-report.schema.json) in the collection.
   returned: always
   type: dict
+words:
+  description: What people have told the rollout, oldest first - C(at), C(word) (halted, paused, resumed), C(who), C(why).
+  returned: always
+  type: list
+  elements: dict
 reports:
   description: The rollouts that were asked for, newest first, each like RV(report).
   returned: always

@@ -11,12 +11,19 @@ import yaml
 
 from ._drivers._protocol import ChannelWish
 from ._errors import Refused
+from ._rollout.policy import POLICY_OPTIONS
 from ._rollout.preflight import check_same, check_upgrade
 from ._upgrade.channel import validate as validate_channel
 
 _ROLES_DIR = Path(__file__).parents[2] / "roles"
 # What a rollout has once for all its hosts.
-_ONCE = ("upgrade_waves", "upgrade_max_unavailable", "upgrade_max_failures", "upgrade_rollout", "upgrade_ledger")
+_ONCE = (
+    *(f"upgrade_{name}" for name in POLICY_OPTIONS),
+    "upgrade_plan",
+    "upgrade_on_failure",
+    "upgrade_rollout",
+    "upgrade_ledger",
+)
 ROLES = ("configure", "upgrade")
 
 # (argument spec, values) to values with their types; raises Refused with the reason.

@@ -4,7 +4,8 @@
 Part A: many real sshd endpoints in a network namespace of our own; deployment_info against stock modules.
 Part B: a rollout of the three lab machines against its lower bound, measured on the same machines.
 Part C: operations of the ledger per second, on SQLite and on PostgreSQL.
-Usage: bench.py [--hosts N] [--forks N] [--rounds N] [--part A|B|C|ABC]
+Part P: plans of 1,000 to 100,000 hosts.
+Usage: bench.py [--hosts N] [--forks N] [--rounds N] [--part A|B|C|P|ABCP]
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
 import host_cost
 import ledger
+import planning
 import rollout_time
 
 
@@ -25,7 +27,7 @@ def main() -> None:
     options.add_argument("--hosts", type=int, default=50)
     options.add_argument("--forks", type=int, default=25)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--part", default="ABC")
+    options.add_argument("--part", default="ABCP")
     given = options.parse_args()
     if "A" in given.part:
         host_cost.measure(given.hosts, given.forks, given.rounds)
@@ -33,6 +35,8 @@ def main() -> None:
         rollout_time.measure()
     if "C" in given.part:
         ledger.measure()
+    if "P" in given.part:
+        planning.measure()
 
 
 if __name__ == "__main__":

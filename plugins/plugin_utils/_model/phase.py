@@ -18,6 +18,8 @@ class Phase(str, enum.Enum):
     BOOTED = "booted"  # runs the target, on trial
     HEALTHY = "healthy"  # runs the target with a good verdict
     CONFIRMED = "confirmed"  # the target is marked good, the guard is gone
+    RECALLED = "recalled"  # runs the confirmed target, and is to be brought back: its rollout failed
+    RETURNING = "returning"  # on its way back from the confirmed target
     ROLLED_BACK = "rolled_back"  # runs the previous deployment again
     FAILED = "failed"  # something else than the target runs, or a step failed
     UNREACHABLE = "unreachable"  # does not answer
@@ -31,7 +33,9 @@ TRANSITIONS: dict[Phase, tuple[Phase, ...]] = {
     Phase.ACTIVATING: (Phase.BOOTED, Phase.ROLLED_BACK, Phase.FAILED, Phase.UNREACHABLE),
     Phase.BOOTED: (Phase.HEALTHY, Phase.ROLLED_BACK, Phase.FAILED, Phase.UNREACHABLE),
     Phase.HEALTHY: (Phase.CONFIRMED, Phase.ROLLED_BACK, Phase.FAILED, Phase.UNREACHABLE),
-    Phase.CONFIRMED: (),
+    Phase.CONFIRMED: (Phase.RECALLED,),
+    Phase.RECALLED: (Phase.RETURNING,),
+    Phase.RETURNING: (Phase.RECALLED, Phase.ROLLED_BACK, Phase.FAILED, Phase.UNREACHABLE),
     # A host that failed may be tried again, by a new run, from what is observed on it.
     Phase.ROLLED_BACK: (Phase.STEADY, Phase.STAGED),
     Phase.FAILED: (Phase.STEADY, Phase.STAGED, Phase.BOOTED),
@@ -39,7 +43,9 @@ TRANSITIONS: dict[Phase, tuple[Phase, ...]] = {
 }
 
 # A host in one of these may be down at this moment: it draws on max_unavailable.
-IN_FLIGHT = frozenset({Phase.GUARDED, Phase.ACTIVATING, Phase.BOOTED, Phase.HEALTHY})
+IN_FLIGHT = frozenset({Phase.GUARDED, Phase.ACTIVATING, Phase.BOOTED, Phase.HEALTHY, Phase.RETURNING})
+# A host in one of these is brought back before anything else is done in its rollout.
+GOING_BACK = frozenset({Phase.RECALLED, Phase.RETURNING})
 # A host in one of these draws on max_failures, and, not known to be up, on max_unavailable too.
 BAD = frozenset({Phase.ROLLED_BACK, Phase.FAILED, Phase.UNREACHABLE})
 # A host in one of these may be away from its work at this moment, or is not known to be there.

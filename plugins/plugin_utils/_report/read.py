@@ -27,7 +27,7 @@ def read(ledger: Ledger, name: str, rollout_id: int | None) -> dict[str, Any] | 
 
 
 def info(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer `rollout_info`: `report`, `reports`, `table`, `rollouts`, `quarantine`. Raises Refused."""
+    """Answer `rollout_info`: `report`, `reports`, `words`, `table`, `rollouts`, `quarantine`. Raises Refused."""
     if options["id"] is not None and options["which"] == "all":
         raise Refused("cannot read one rollout and all of them: set id, or which: all")
     ledger = Ledger(options["ledger"], create=False)
@@ -41,6 +41,7 @@ def info(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "report": reports[0] if reports else None,
         "reports": reports,
+        "words": _words(ledger, reports[0]["rollout"]["id"]) if reports else [],
         "table": [line for one in reports for line in table(one)],
         "rollouts": [_line(one) for one in listed],
         "quarantine": list(ledger.quarantine().values()),
@@ -49,6 +50,10 @@ def info(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _document(ledger: Ledger, record: RolloutRecord) -> dict[str, Any]:
     return report(record, ledger.transitions(record.id))
+
+
+def _words(ledger: Ledger, rollout_id: int) -> list[dict[str, Any]]:
+    return [{**word, "at": utc(word["at"])} for word in ledger.words(rollout_id)]
 
 
 def _line(row: Mapping[str, Any]) -> dict[str, Any]:

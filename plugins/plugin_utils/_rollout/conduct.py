@@ -10,11 +10,13 @@ from typing import Any
 from .._errors import FlotillaError, Refused
 from .._fleetlock.store import reboot_locks_held
 from .._model.host import Clock
-from .._model.phase import BAD, IN_FLIGHT, Phase
+from .._model.phase import BAD, GOING_BACK, IN_FLIGHT, Phase
+from .apply import check_same_plan
 from .gate import Answer, ask
-from .ledger import DONE, OPEN, STOPPED, SUPERSEDED, HostRecord, Ledger, RolloutRecord, Writer, utc
+from .history import turn_seconds
+from .ledger import DONE, HALTED, OPEN, PAUSED, STOPPED, SUPERSEDED, HostRecord, Ledger, RolloutRecord, Writer, utc
 from .observed import Seen
-from .plan import Quarantined, make_plan
+from .plan import Quarantined, left_out_by_policy, make_plan
 from .policy import Policy
 from .reconcile import correct, way
 from .turn import Left, text
@@ -30,6 +32,8 @@ RESUME_LEASE = 900
 RUN_LEASE = 7200
 # How often (s) a waiting host says what it waits for.
 SAY_EVERY = 60.0
+# How long (s) a host waits for a paused rollout unless it is told otherwise.
+PAUSED_AT_MOST = 86400.0
 
 
 @dataclass(frozen=True)
@@ -43,26 +47,40 @@ class Conductor:
 
     # -- planning
 
-    def plan(self, fleet: Sequence[Seen], policy: Policy, check: bool) -> Planned:
+    def plan(
+        self, fleet: Sequence[Seen], policy: Policy, check: bool, wanted: Mapping[str, Any] | None = None
+    ) -> Planned:
         """Resume the open rollout where it fits what was observed, else plan a new one.
 
+        `wanted`: the document of the only plan that may be carried out.
         In check mode nothing is recorded. Raises Refused.
         """
         with self.ledger.write() as writer:
             current = writer.rollout(self.name)
             planned = None
-            if current is not None and current.state in (OPEN, STOPPED):
+            if current is not None and current.state in (OPEN, STOPPED, PAUSED, HALTED):
+                if current.state == HALTED:
+                    raise Refused(self._held(current))
                 others = self._other_runs(writer, current)
-                if others:
+                if any(one.phase in GOING_BACK for one in current.hosts):
+                    planned = self._bring_back(writer, current, others, check)
+                elif others:
                     planned = self._join(writer, current, others, fleet, policy)
                 else:
                     planned = self._resume(writer, current, fleet, policy, check)
+                if planned is None and current.state == PAUSED:
+                    raise Refused(f"{self._held(current)} (what is asked for now is another target, fleet or policy)")
                 if planned is None and not check:
                     writer.set_state(current.id, SUPERSEDED, "another target, fleet or policy was asked for")
             if planned is None:
-                plan = make_plan(fleet, policy, writer.quarantine())
-                rollout_id = writer.open_rollout(self.name, plan.document()) if plan.hosts and not check else None
-                planned = Planned(plan.document(), rollout_id, False, tuple(one.host for one in plan.hosts))
+                plan = make_plan(fleet, policy, writer.quarantine(), history=turn_seconds(current))
+                document = plan.document()
+                if wanted is not None:
+                    check_same_plan(wanted, document, under_way=False)
+                rollout_id = writer.open_rollout(self.name, document) if plan.hosts and not check else None
+                planned = Planned(document, rollout_id, False, tuple(one.host for one in plan.hosts))
+            elif wanted is not None:
+                check_same_plan(wanted, planned.document, under_way=True)
             if not check and planned.id is not None and not planned.refusal:
                 writer.join(planned.id, self.controller)
         # Only now: what was found out about the hosts is recorded, also where it forbids to go on.
@@ -70,13 +88,37 @@ class Conductor:
             raise Refused(planned.refusal)
         return planned
 
+    def _held(self, current: RolloutRecord) -> str:
+        return (
+            f"cannot go on with rollout {self.name}: {current.why}; resume it with: "
+            f"ansible-playbook flotilla.container_os.resume -e upgrade_rollout={self.name} -e why=..."
+        )
+
+    def _bring_back(self, writer: Writer, current: RolloutRecord, others: Sequence[str], check: bool) -> Planned:
+        """Go on bringing hosts back, and do nothing else. Raises Refused."""
+        if others:
+            who = ", ".join(others)
+            raise Refused(f"cannot join rollout {self.name}: {who} is bringing hosts back; run again when it has ended")
+        back = [one for one in current.hosts if one.phase in GOING_BACK]
+        for one in back:
+            if one.phase is Phase.RETURNING and not check:
+                why = "its way back was cut off; going on with it"
+                self._walk(writer, current, one, Phase.RECALLED, why, controller=None, lease_until=None)
+        note = f"bringing back {', '.join(one.host for one in back)}; {current.why}"
+        return Planned(dict(current.plan), current.id, True, (), note=note)
+
+    def _settle(self, writer: Writer, rollout: RolloutRecord, state: str, why: str) -> None:
+        """Record the state of a rollout; a person's word stands."""
+        if rollout.state not in (PAUSED, HALTED):
+            writer.set_state(rollout.id, state, why)
+
     def _join(
         self, writer: Writer, current: RolloutRecord, others: Sequence[str], fleet: Sequence[Seen], policy: Policy
     ) -> Planned:
         """Share a rollout with runs that are alive. They know better than our observations, which may be older than
         what they have recorded since: nothing is corrected. Raises Refused."""
         who = ", ".join(others)
-        if current.state != OPEN:
+        if current.state not in (OPEN, PAUSED):
             raise Refused(
                 f"cannot join rollout {self.name}: it was stopped ({current.why}), and its run has not ended yet "
                 f"({who}); run again when it has"
@@ -129,7 +171,7 @@ class Conductor:
             also = f"; on trial with it, and going back by their guard: {', '.join(trial)}" if trial else ""
             refusal = f"cannot go on with rollout {self.name}: {bad.sentence()}{also}"
         if not check:
-            writer.set_state(current.id, STOPPED if refusal else OPEN, refusal or "resumed")
+            self._settle(writer, current, STOPPED if refusal else OPEN, refusal or "resumed")
 
         def place(one: HostRecord) -> int:
             # A host in the middle of its turn goes first: it must not wait for a worker behind hosts that wait for it.
@@ -193,7 +235,7 @@ class Conductor:
             allowed = int(rollout.plan["max_failures"])
             if len(bad) > allowed:
                 why = f"max_failures is {allowed}, and {len(bad)} of {len(rollout.hosts)} hosts are not staged"
-                writer.set_state(rollout.id, STOPPED, why)
+                self._settle(writer, rollout, STOPPED, why)
         if len(bad) > allowed:
             shown = "; ".join(f"{host} {reason}" for host, reason in list(bad.items())[:5])
             raise FlotillaError(
@@ -203,12 +245,15 @@ class Conductor:
 
     # -- one host
 
-    def enter(self, host: str, lease: int, clock: Clock, say: Callable[[str], None]) -> dict[str, Any]:
+    def enter(
+        self, host: str, lease: int, clock: Clock, say: Callable[[str], None], pause_timeout: float = PAUSED_AT_MOST
+    ) -> dict[str, Any]:
         """Wait until `host` may be touched, and record that it is. Raises FlotillaError when it may not.
 
-        `lease`: seconds after which the host counts as lost unless it has left.
+        `lease`: seconds after which the host counts as lost unless it has left. `pause_timeout`: how long (s) to wait
+        for a rollout that is paused.
         """
-        asking = self.entering(host, lease, clock, say)
+        asking = self.entering(host, lease, clock, say, pause_timeout)
         while True:
             try:
                 pause = next(asking)
@@ -217,11 +262,12 @@ class Conductor:
             clock.sleep(pause)
 
     def entering(
-        self, host: str, lease: int, clock: Clock, say: Callable[[str], None]
+        self, host: str, lease: int, clock: Clock, say: Callable[[str], None], pause_timeout: float = PAUSED_AT_MOST
     ) -> Generator[float, None, dict[str, Any]]:
         """Ask the gate, and yield the seconds to wait before it is asked again: for who may not block. See `enter`."""
         idle_since = clock.monotonic()
         said = clock.monotonic()
+        paused_since: float | None = None
         while True:
             if self.gone(self.controller):
                 # A worker that outlived its ansible-playbook: nobody would carry out the turn that it is given.
@@ -241,7 +287,8 @@ class Conductor:
                     }
                     target = record.phase if record.phase in IN_FLIGHT else Phase.GUARDED
                     writer.move(rollout, host, target, verdict.why, self.controller, **values)
-                    return {"admitted": True, "wave": record.wave, "token": record.token + 1, "why": verdict.why}
+                    turn = {"admitted": True, "wave": record.wave, "token": record.token + 1, "why": verdict.why}
+                    return {**turn, "saved": writer.saved(rollout.id, host)}
                 waited = clock.monotonic() - idle_since > STALLED_AFTER
                 stalled = verdict.answer is Answer.WAIT and not verdict.moving and waited
                 reason = verdict.why + (f" (nothing has moved for {STALLED_AFTER:.0f} s)" if stalled else "")
@@ -250,6 +297,16 @@ class Conductor:
                     writer.set_state(rollout.id, STOPPED, reason)
             if verdict.answer is Answer.DONE:
                 return {"admitted": False, "wave": None, "token": None, "why": verdict.why}
+            if not verdict.paused:
+                paused_since = None
+            elif paused_since is None:
+                paused_since = clock.monotonic()
+                say(f"waiting: {verdict.why}")
+            elif clock.monotonic() - paused_since > pause_timeout:
+                limit = f"it has waited {pause_timeout:.0f} s for that to end"
+                raise FlotillaError(
+                    f"cannot let {host} through the gate: {verdict.why}; {limit}; {host} was not touched"
+                )
             if verdict.answer in (Answer.STOP, Answer.REFUSE) or stalled:
                 raise FlotillaError(f"cannot let {host} through the gate: {reason}; {host} was not touched")
             if verdict.moving:
@@ -258,6 +315,18 @@ class Conductor:
                 said = clock.monotonic()
                 say(f"waiting: {verdict.why}")
             yield GATE_PAUSE
+
+    def save(self, host: str, state: Mapping[str, Any]) -> None:
+        """Record what `host` was like before its turn changes it; nothing: it is as it was.
+
+        Raises FlotillaError unless the host is in our hands.
+        """
+        with self.ledger.write() as writer:
+            rollout = self._taking_part(writer)
+            record = next((one for one in rollout.hosts if one.host == host), None)
+            if record is None or record.phase not in IN_FLIGHT or record.controller != self.controller:
+                raise FlotillaError(f"{host} was not let through the gate")
+            writer.save(rollout.id, host, state) if state else writer.forget(rollout.id, host)
 
     def leave(self, host: str, outcome: Left, token: int | None = None) -> None:
         """Record how `host` left its turn. Raises FlotillaError when it is not confirmed: its play ends here.
@@ -298,9 +367,8 @@ class Conductor:
             bad = [one for one in after.hosts if one.phase in BAD]
             allowed = int(after.plan["max_failures"])
             if len(bad) > allowed:
-                writer.set_state(
-                    after.id, STOPPED, f"max_failures is {allowed}; {host} {outcome.phase.value}: {outcome.why}"
-                )
+                why = f"max_failures is {allowed}; {host} {outcome.phase.value}: {outcome.why}"
+                self._settle(writer, after, STOPPED, why)
         _ended_turn(host, outcome)
 
     # -- the end
@@ -330,7 +398,7 @@ class Conductor:
                 pass  # theirs to end
             elif bad:
                 why = "; ".join(f"{one.host} {one.phase.value}: {one.why}" for one in bad)
-                writer.set_state(rollout.id, STOPPED, why)
+                self._settle(writer, rollout, STOPPED, why)
             elif rollout.state == OPEN:
                 writer.set_state(rollout.id, STOPPED, "its run has ended before every host had its turn")
             return writer.rollout(self.name)
@@ -365,8 +433,9 @@ def _fits(current: RolloutRecord, fleet: Sequence[Seen], policy: Policy) -> bool
     if current.plan["policy"] != policy.native():
         return False
     targets = {one.host: one.target for one in current.hosts}
+    left_out = left_out_by_policy(current.plan)
     for one in fleet:
-        if one.trouble is not None or one.driver is None:
+        if one.host in left_out or one.trouble is not None or one.driver is None:
             continue
         if one.host in targets and one.offer is not None and one.offer.digest != targets[one.host]:
             return False

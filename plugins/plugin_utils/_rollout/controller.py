@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 from pathlib import Path
@@ -16,6 +17,15 @@ def this_controller() -> str:
     """Return the name of the ansible-playbook that this worker process belongs to: place:pid:start."""
     pid = os.getppid()
     return f"{_place()}:{pid}:{_started(pid)}"
+
+
+def this_person() -> str:
+    """Return who runs this, for the record: user@machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in many containers
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def is_gone(controller: str) -> bool:

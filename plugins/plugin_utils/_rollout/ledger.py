@@ -21,7 +21,9 @@ else:
     from .schema import quarantine as _quarantine
     from .schema import rollouts as _rollouts
     from .schema import runs as _runs
+    from .schema import saved_states as _saved
     from .schema import transitions as _transitions
+    from .schema import words as _words
 
     # Of a rollout all but its plan, which is large and never changes.
     _HEAD = sa.select(
@@ -38,11 +40,13 @@ from .._errors import FlotillaError
 from .._model.phase import AWAY, IN_FLIGHT, Phase, may_go
 from .database import Database, LedgerGone, clock
 from .plan import Quarantined, canonical
-from .record import DONE, OPEN, STOPPED, SUPERSEDED, HostRecord, RolloutRecord, utc
+from .record import DONE, HALTED, OPEN, PAUSED, STOPPED, SUPERSEDED, HostRecord, RolloutRecord, utc
 
 __all__ = [
     "DONE",
+    "HALTED",
     "OPEN",
+    "PAUSED",
     "STOPPED",
     "SUPERSEDED",
     "HostRecord",
@@ -114,6 +118,13 @@ class Ledger:
     def transitions(self, rollout_id: int) -> list[dict[str, Any]]:
         """Return every transition of a rollout, oldest first."""
         query = sa.select(_transitions).where(_transitions.c.rollout_id == rollout_id).order_by(_transitions.c.id)
+        with self._database.read() as connection:
+            return [dict(row._mapping) for row in connection.execute(query)]
+
+    def words(self, rollout_id: int) -> list[dict[str, Any]]:
+        """Return what people have told a rollout, oldest first: at, word, who, why."""
+        columns = (_words.c.at, _words.c.word, _words.c.who, _words.c.why)
+        query = sa.select(*columns).where(_words.c.rollout_id == rollout_id).order_by(_words.c.id)
         with self._database.read() as connection:
             return [dict(row._mapping) for row in connection.execute(query)]
 
@@ -225,7 +236,7 @@ class Writer:
 
     def set_state(self, rollout_id: int, state: str, why: str | None) -> None:
         self._change(rollout_id)
-        ended = None if state == OPEN else self.now
+        ended = None if state in (OPEN, PAUSED) else self.now
         self._connection.execute(
             _rollouts.update().where(_rollouts.c.id == rollout_id).values(state=state, why=why, ended_at=ended)
         )
@@ -292,6 +303,27 @@ class Writer:
         """Return who takes part in a rollout: controller to the time when it was last heard of."""
         rows = self._connection.execute(sa.select(_runs).where(_runs.c.rollout_id == rollout_id))
         return {row.controller: row.seen_at for row in rows}
+
+    def note_word(self, rollout_id: int, word: str, who: str, why: str) -> None:
+        """Record what a person has told a rollout."""
+        values = {"rollout_id": rollout_id, "at": self.now, "word": word, "who": who, "why": why}
+        self._connection.execute(_words.insert().values(values))
+
+    def save(self, rollout_id: int, subject: str, state: Mapping[str, Any]) -> None:
+        """Record what `subject` (a host) was like before, over an earlier record."""
+        self.forget(rollout_id, subject)
+        values = {"rollout_id": rollout_id, "subject": subject, "state": canonical(state)}
+        self._connection.execute(_saved.insert().values(values))
+
+    def saved(self, rollout_id: int, subject: str) -> dict[str, Any] | None:
+        """Return what was saved; None when nothing is to be brought back."""
+        query = sa.select(_saved.c.state).where(_saved.c.rollout_id == rollout_id, _saved.c.subject == subject)
+        text = self._connection.scalar(query)
+        return None if text is None else dict(json.loads(text))
+
+    def forget(self, rollout_id: int, subject: str) -> None:
+        """Forget what was saved: it has been brought back."""
+        self._connection.execute(_saved.delete().where(_saved.c.rollout_id == rollout_id, _saved.c.subject == subject))
 
     def quarantine(self) -> dict[str, Quarantined]:
         rows = self._connection.execute(sa.select(_quarantine).where(_quarantine.c.released_at.is_(None)))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._model.phase import Phase
@@ -26,6 +26,7 @@ class Seen:
     """One host as it was observed. `trouble` says why nothing is known of it; all else is None then.
 
     `offer`: what its channel offers. `on_trial`, `guarded`: digest that the guard watches, booted or not yet.
+    `variables`: the host variables that the policy looks at.
     """
 
     host: str
@@ -40,6 +41,7 @@ class Seen:
     fell_back_from: str | None = None
     fallback_cause: str | None = None
     fallback_evidence: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     def phase(self, target: str) -> Phase:
         """Return where the host stands on its way to `target`, from what was seen alone."""
@@ -58,14 +60,15 @@ class Seen:
         return Phase.STEADY
 
 
-def seen(host: str, result: Mapping[str, Any] | None) -> Seen:
+def seen(host: str, result: Mapping[str, Any] | None, variables: Mapping[str, Any] | None = None) -> Seen:
     """Read the registered result of `deployment_info` with `offer: true`. None: the task never ran for the host."""
+    variables = variables or {}
     if result is None:
-        return Seen(host, trouble="it was not observed", reachable=False)
+        return Seen(host, trouble="it was not observed", reachable=False, variables=variables)
     if result.get("unreachable"):
-        return Seen(host, trouble=_one_line(result.get("msg")), reachable=False)
+        return Seen(host, trouble=_one_line(result.get("msg")), reachable=False, variables=variables)
     if result.get("failed") or not isinstance(result.get("host_state"), Mapping):
-        return Seen(host, trouble=_one_line(result.get("msg")))
+        return Seen(host, trouble=_one_line(result.get("msg")), variables=variables)
     state: Mapping[str, Any] = result["host_state"]
     guard, fallback = state.get("guard") or {}, state.get("last_fallback") or {}
     booted_id = (state.get("booted") or {}).get("id")
@@ -81,6 +84,7 @@ def seen(host: str, result: Mapping[str, Any] | None) -> Seen:
         fell_back_from=fallback.get("target_digest"),
         fallback_cause=fallback.get("cause"),
         fallback_evidence=fallback.get("evidence"),
+        variables=variables,
     )
 
 

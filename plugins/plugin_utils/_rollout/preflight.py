@@ -9,7 +9,8 @@ from typing import Any
 
 from .._errors import Refused
 from .._health.request import validate_durations, validate_probes
-from .policy import Policy
+from .apply import check_document
+from .policy import POLICY_OPTIONS, Policy
 
 # Durations in seconds, and the least that each may be.
 _DURATIONS = {
@@ -19,12 +20,16 @@ _DURATIONS = {
     "upgrade_stage_timeout": 1,
     "upgrade_health_timeout": 0,
     "upgrade_soak": 0,
+    "upgrade_pause_timeout": 0,
 }
 
 
 def check_upgrade(values: Mapping[str, Any], total: int) -> None:
     """Check the variables of role `upgrade`, the same for every host, against a fleet of `total`. Raises Refused."""
-    policy = Policy.parse({name: values[f"upgrade_{name}"] for name in ("waves", "max_unavailable", "max_failures")})
+    plan = values["upgrade_plan"]
+    if plan:
+        check_document(plan)
+    policy = Policy.parse(plan["policy"] if plan else {name: values[f"upgrade_{name}"] for name in POLICY_OPTIONS})
     policy.check_reachable(total)
     for name, least in _DURATIONS.items():
         value = int(values[name])
@@ -44,7 +49,7 @@ def check_upgrade(values: Mapping[str, Any], total: int) -> None:
         )
     validate_durations(values["upgrade_soak"], values["upgrade_health_timeout"], 5, "the health check of an upgrade")
     validate_probes(values["upgrade_probes"], "upgrade_probes")
-    for name in ("upgrade_drain_tasks", "upgrade_undrain_tasks"):
+    for name in ("upgrade_pre_tasks", "upgrade_drain_tasks", "upgrade_undrain_tasks", "upgrade_post_tasks"):
         if values.get(name) and not Path(str(values[name])).is_file():
             raise Refused(f"cannot use {name}: there is no file {values[name]} on the controller")
 

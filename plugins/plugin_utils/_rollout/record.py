@@ -11,6 +11,8 @@ from typing import Any
 from .._model.phase import Phase
 
 OPEN, STOPPED, DONE, SUPERSEDED = "open", "stopped", "done", "superseded"
+# A person's word: no failure, no end and no re-run overrules it, only the word to resume.
+PAUSED, HALTED = "paused", "halted"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class HostRecord:
 
 @dataclass(frozen=True)
 class RolloutRecord:
-    """A rollout, as recorded. `state`: open, stopped (failures; a re-run may reopen it), done, superseded."""
+    """A rollout, as recorded. `state`: open, stopped (failures; a re-run may reopen it), done, superseded, paused,
+    halted."""
 
     id: int
     name: str

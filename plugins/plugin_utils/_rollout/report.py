@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._model.phase import BAD, IN_FLIGHT, Phase
-from .ledger import RolloutRecord, utc
+from .._model.phase import BAD, GOING_BACK, IN_FLIGHT, Phase
+from .ledger import HALTED, PAUSED, RolloutRecord, utc
 from .observed import Version
 
 # The version of the document's shape (docs/schemas/rollout-report.schema.json). It grows when a key goes or changes its
@@ -18,7 +18,7 @@ FORMAT = 1
 # What a host runs is told by its phase, where that is proof. In every other phase nobody knows, and we do not guess: a
 # guarded host may be on its way down already.
 _RUNS_OLD = frozenset({Phase.STEADY, Phase.STAGED, Phase.ROLLED_BACK})
-_RUNS_NEW = frozenset({Phase.BOOTED, Phase.HEALTHY, Phase.CONFIRMED})
+_RUNS_NEW = frozenset({Phase.BOOTED, Phase.HEALTHY, Phase.CONFIRMED, Phase.RECALLED})
 
 
 def report(record: RolloutRecord, transitions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -122,7 +122,8 @@ def table(document: Mapping[str, Any]) -> list[str]:
     ]
     rollout = document["rollout"]
     took = "" if rollout["seconds"] is None else f", {rollout['seconds']} s"
-    return [f"rollout {rollout['name']} #{rollout['id']}: {rollout['state']}{took}", *lines]
+    why = f" ({rollout['why']})" if rollout["state"] in (PAUSED, HALTED) else ""
+    return [f"rollout {rollout['name']} #{rollout['id']}: {rollout['state']}{why}{took}", *lines]
 
 
 def sentences(record: RolloutRecord) -> str:
@@ -138,7 +139,12 @@ def sentences(record: RolloutRecord) -> str:
     untouched = [one.host for one in record.hosts if one.phase in (Phase.STEADY, Phase.STAGED)]
     confirmed = [one.host for one in record.hosts if one.phase is Phase.CONFIRMED]
     where = f" in wave {max(one.wave for one in bad)} of {waves}" if bad else ""
+    if record.state in (PAUSED, HALTED):
+        told = "; ".join(filter(None, (record.why, told)))
     parts = [f"rollout {record.name} {record.state}{where}: {told or record.why or 'cut off'}"]
+    back = [one.host for one in record.hosts if one.phase in GOING_BACK]
+    if back:
+        parts.append(f"still to be brought back: {', '.join(back)}")
     if untouched:
         parts.append(f"not touched: {', '.join(untouched)}")
     if confirmed:

@@ -29,6 +29,7 @@ class Migration:
 MIGRATIONS = (
     Migration(1, "rollouts, their hosts, transitions and runs; quarantine"),
     Migration(2, "revisions: who waits at the gate reads what has changed since it last looked, and nothing else"),
+    Migration(3, "what people have told a rollout, and what its hosts were like before"),
 )
 SCHEMA = MIGRATIONS[-1].number
 
@@ -99,6 +100,27 @@ if sa is not None:
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("released_at", sa.BigInteger),
         sa.Column("released_by", sa.String(300)),
+    )
+    # What people have told a rollout: halted, paused, resumed.
+    words = sa.Table(
+        "rollout_words",
+        tables,
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), nullable=False, index=True),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("word", sa.String(20), nullable=False),
+        sa.Column("who", sa.String(300), nullable=False),
+        sa.Column("why", sa.Text, nullable=False),
+        info={"since": 3},
+    )
+    # What a turn found before it changed it, for whoever has to bring it back as it was.
+    saved_states = sa.Table(
+        "saved_states",
+        tables,
+        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), primary_key=True),
+        sa.Column("subject", sa.String(255), primary_key=True),
+        sa.Column("state", sa.Text, nullable=False),
+        info={"since": 3},
     )
 
 

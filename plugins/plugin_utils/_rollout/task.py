@@ -10,12 +10,15 @@ from .._errors import FlotillaError
 from .._model.native import native
 from .._model.outcome import Outcome
 from .._model.phase import Phase
+from .apply import check_document
+from .back import OnFailure, WayBack
 from .conduct import Conductor, Planned
-from .controller import is_gone, this_controller
+from .controller import is_gone, this_controller, this_person
+from .fleet import look_at
 from .ledger import DONE, Ledger
-from .observed import seen
 from .policy import Policy
 from .report import report, sentences, table
+from .word import Word, give
 
 # A pattern that matches no host. An empty list would match all of them.
 NOBODY = "all:!all"
@@ -43,6 +46,12 @@ class RolloutTask:
         if state == "staged":
             missing = conductor.staged({host: self._result(host) for host in self._hosts()})
             return {"changed": False, "msg": "staged" + "".join(f"; {h} is not: {why}" for h, why in missing.items())}
+        if state == "recalled":
+            return self._recalled(ledger)
+        if state in (Word.HALTED.value, Word.PAUSED.value, Word.RESUMED.value):
+            who, why = self._options["who"] or this_person(), self._options["why"] or "no reason given"
+            changed, sentence = give(ledger, self._options["name"], Word(state), who, why)
+            return {"changed": changed, "msg": sentence}
         if state == "ended":
             return _ended(conductor, self._options["hosts"])
         return _released(ledger, self._options["digest"])
@@ -55,15 +64,20 @@ class RolloutTask:
         return native(found) if isinstance(found, Mapping) else None
 
     def _planned(self, conductor: Conductor, diff: bool) -> dict[str, Any]:
-        policy = Policy.parse(self._options)
-        fleet = [seen(host, self._result(host)) for host in self._hosts()]
-        planned = conductor.plan(fleet, policy, self._check)
+        wanted = self._options["plan"] or None
+        if wanted is not None:
+            check_document(wanted)
+        # A given plan brings the policy that it was made under.
+        policy = Policy.parse(wanted["policy"] if wanted else self._options)
+        fleet = look_at(self._hosts(), self._vars["hostvars"], self._options["results"], policy)
+        planned = conductor.plan(fleet, policy, self._check, wanted)
         order = [] if self._check else list(planned.order)
         fact = {
             "name": self._options["name"],
             "ledger": self._options["ledger"],
             "hosts": order or NOBODY,
             "order": list(planned.order),
+            "on_failure": self._options["on_failure"],
             "targets": {one["host"]: one["target"]["digest"] for wave in planned.document["waves"] for one in wave},
         }
         outcome = Outcome(
@@ -89,8 +103,18 @@ class RolloutTask:
         )
         return outcome.result(diff)
 
+    def _recalled(self, ledger: Ledger) -> dict[str, Any]:
+        """Record who must go back, and tell the play that brings them back."""
+        way = WayBack(ledger, self._options["name"], this_controller(), is_gone)
+        targets = way.recall(OnFailure(self._options["on_failure"]))
+        fact = {"hosts": list(targets) or NOBODY, "order": list(targets), "targets": targets}
+        sentence = f"to be brought back: {', '.join(targets)}" if targets else "nobody has to be brought back"
+        return {"changed": bool(targets), "msg": sentence, "ansible_facts": {"flotilla_recall": fact}}
+
 
 def _planned_sentence(planned: Planned) -> str:
+    if not planned.order and planned.note:
+        return f"nothing new is begun: {planned.note}"
     if not planned.order:
         return "nothing to do: " + (
             "; ".join(f"{h}: {why}" for h, why in planned.document["left_out"].items()) or "no hosts"

@@ -22,7 +22,7 @@ STAND_INS = ("Deployment", "DeploymentInfo", "DeploymentBoot", "DeploymentConfir
 PATIENCE = 40
 OLD = {"id": "1", "digest": "a" * 64, "version": "1"}
 NEW = {"id": "b" * 64, "digest": "b" * 64, "version": "2"}
-AWAY = {"guarded", "activating", "booted", "healthy"}
+AWAY = {"guarded", "activating", "booted", "healthy", "returning"}
 
 
 def copy_collection(to: Path) -> None:
@@ -171,6 +171,10 @@ class Play:
         return [
             (str(host), str(phase)) for host, phase in self._select("select host, phase from transitions order by id")
         ]
+
+    def saved(self) -> list[str]:
+        """Return of whom something is still to be brought back."""
+        return [str(subject) for (subject,) in self._select("select subject from saved_states")]
 
     def most_away(self) -> int:
         """Return how many hosts were away at the same time at most, by the ledger and by what happened to them."""

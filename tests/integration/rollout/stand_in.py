@@ -4,8 +4,9 @@
 They take the place of the actions of the same names in a copy of the collection; all else in that copy is the real one.
 In `stand_in_directory`: HOST.json is the state of a host, `orders.json` says what goes wrong (host to order),
 `events.jsonl` is what happened, in order. An order is {"at": step, "do": what}; the steps are observe, stage,
-boot, booted, verdict, confirm, confirmed. What: fail, hang (until killed), wait (until the order is gone), vanish (the
-real connection of the host is used, which leads nowhere), sick (a bad verdict), panic (falls back while it boots).
+boot, booted, verdict, confirm, confirmed, rollback, rolled_back. What: fail, hang (until killed), wait (until the order
+is gone), vanish (the real connection of the host is used, which leads nowhere), sick (a bad verdict), panic (falls back
+while it boots).
 """
 
 from __future__ import annotations
@@ -73,7 +74,10 @@ class StandIn(HostAction):
             time.sleep(300)
         if order["do"] == "wait":
             self.note(f"waits at {step}")
+            deadline = time.monotonic() + 30
             while json.loads((self.folder / "orders.json").read_text()).get(self.name) == order:
+                if time.monotonic() > deadline:
+                    raise AssertionError("nobody took the order back")
                 time.sleep(0.05)
         return str(order["do"])
 
@@ -155,10 +159,15 @@ class DeploymentConfirm(StandIn):
 class DeploymentRollback(StandIn):
     def play(self, options: dict[str, Any]) -> dict[str, Any]:
         state = self.read()
-        if state["booted"]["digest"] != options["only_from"]:
-            return self.result(state, False, "runs something else")
+        only_from, target = options.get("only_from"), options.get("target")
+        if only_from and state["booted"]["digest"] != only_from:
+            return self.result(state, False, "runs something else", boot=None)
+        assert not target or state["rollback"]["digest"] == target, "only what is deployed can be gone back to"
+        self.obey("rollback")
+        self.note("going back")
         self.note("down")
         time.sleep(REBOOT)
         state = self.write(booted=state["rollback"], guard=None, boots=state["boots"] + 1)
         self.note("up")
+        self.obey("rolled_back")
         return self.result(state, True, "rolled back to 1", phase="rolled_back", boot={})
