@@ -38,6 +38,16 @@ def can_live(stream: TextIO) -> bool:
     return HAS_RICH and stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
+def _apart(stream: TextIO) -> TextIO:
+    """Return a stream of our own onto the same terminal.
+
+    Ansible (`ansible/utils/display.py: _synchronize_textiowrapper`) has a lock around writing on its own, and holds it
+    while it prints through rich, which has a lock as well: two threads that take these in turn would wait for ever.
+    """
+    stream.flush()
+    return os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors=stream.errors)
+
+
 class LiveView:
     """Draws a board until it is closed. Its own thread moves the clocks on; it never runs while Ansible forks."""
 
@@ -48,7 +58,8 @@ class LiveView:
         self._closed = False
         self._end = threading.Event()
         self._streams = (sys.stdout, sys.stderr)
-        console = Console(file=stream or sys.stdout, markup=False, highlight=False, emoji=False)
+        self._own = None if stream else _apart(sys.stdout)
+        console = Console(file=stream or self._own, markup=False, highlight=False, emoji=False)
         self._live = Live(self._draw(), console=console, auto_refresh=False, transient=False)
         self._live.start()
         os.register_at_fork(before=self._hold, after_in_parent=self._go_on, after_in_child=self._leave)
@@ -69,6 +80,8 @@ class LiveView:
                 self._closed = True
                 self._end.set()
                 self._live.stop()
+                if self._own is not None:
+                    self._own.close()
 
     def _draw(self) -> Group:
         return draw(self._board, self._time.monotonic())

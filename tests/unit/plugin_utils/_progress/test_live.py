@@ -3,7 +3,12 @@ from __future__ import annotations
 
 import io
 import os
+import pty
 import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -125,3 +130,49 @@ def test_prints_scroll_above_and_forks_draw_nothing(board: Board, monkeypatch: p
     view.update()
     view.close()
     assert terminal.getvalue() == text
+
+
+def test_a_thread_that_draws_never_waits_for_one_that_prints(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ansible prints: with a lock held that writing on its stream takes too."""
+    ours, theirs = pty.openpty()
+    reader = threading.Thread(target=_read_all, args=(ours,), daemon=True)
+    reader.start()
+    terminal = os.fdopen(theirs, "w", closefd=False)
+    lock = threading.RLock()
+    write, flush = terminal.buffer.write, terminal.buffer.flush
+    monkeypatch.setattr(terminal.buffer, "write", lambda data: _with(lock, write, data))
+    monkeypatch.setattr(terminal.buffer, "flush", lambda: _with(lock, flush))
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    view = live.LiveView(board, Still())
+
+    def draw() -> None:
+        for _time in range(200):
+            view.update()
+
+    drawer = threading.Thread(target=draw, daemon=True)
+    with lock:
+        drawer.start()
+        time.sleep(0.1)
+        printed = threading.Event()
+        threading.Thread(target=lambda: (print("what Ansible prints"), printed.set()), daemon=True).start()
+        assert printed.wait(20), "a print waits for a drawing that waits for the lock of whoever prints"
+    drawer.join(20)
+    assert not drawer.is_alive()
+    view.close()
+    os.close(theirs)
+    reader.join(20)
+    os.close(ours)
+
+
+def _with(lock: Any, call: Callable[..., Any], *arguments: Any) -> Any:
+    with lock:
+        return call(*arguments)
+
+
+def _read_all(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 65536):
+            pass
+    except OSError:  # how a terminal says that nobody writes any more
+        return
