@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,8 +49,13 @@ def test_plain(monkeypatch: pytest.MonkeyPatch, view: str, rich: bool) -> None:
     assert [line.split(" (")[0].rpartition(" ")[2] for line in lines[1:]] == ["guarded", "activating", "confirmed"]
 
 
-def test_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
+class Screen(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    terminal = Screen((tmp_path / "screen").open("ab"), encoding="utf-8")
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setenv("TERM", "xterm")
     lines: list[str] = []
@@ -59,4 +65,4 @@ def test_live(monkeypatch: pytest.MonkeyPatch) -> None:
     watch.close()
     assert lines == []
     assert sys.stdout is terminal
-    assert "1/1 confirmed" in terminal.getvalue()
+    assert "1/1 confirmed" in (tmp_path / "screen").read_text()
