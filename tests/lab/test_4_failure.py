@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from fleet import HOSTS, Fleet, log_of, wait_for
 
@@ -63,3 +65,22 @@ def test_pause_resume_and_halt_from_another_terminal(fleet: Fleet) -> None:
     assert refused.rc != 0
     assert "halted by ada" in " ".join(refused.output.split())
     assert fleet.boot_ids() == {host: state["boot_id"] for host, state in after.items()}
+
+
+def test_who_has_no_window_now_is_not_touched(fleet: Fleet) -> None:
+    """lab1 may go at any time, the others three days from now. One reboot."""
+    before = fleet.states()
+    far = (datetime.now(timezone.utc) + timedelta(days=3)).strftime("%a").lower()
+    always = {"hosts": "inventory_hostname == 'lab1'", "from": "00:00", "to": "24:00"}
+    later = {"hosts": "inventory_hostname != 'lab1'", "days": [far], "from": "00:00", "to": "24:00"}
+    run = fleet.play("upgrade", upgrade_windows=[always, later])
+
+    assert run.rc != 0
+    text = " ".join(run.output.split())
+    for host in ("lab2", "lab3"):
+        assert f"{host} is outside of its window ({far} 00:00-24:00 UTC), which opens at" in text, run.output[-5000:]
+    after = fleet.states()
+    assert [after[host]["booted"]["version"] for host in HOSTS] == ["2", "1", "1"]
+    assert after["lab1"]["guard"] is None
+    for host in ("lab2", "lab3"):
+        assert after[host]["boot_id"] == before[host]["boot_id"]
