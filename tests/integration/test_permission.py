@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A controller that slept past its lease: real ansible-playbook runs that are stopped and woken, stand-ins for hosts."""
+"""A controller that slept past its lease: real ansible-playbook runs that are stopped and woken, with stand-ins."""
 
 from __future__ import annotations
 

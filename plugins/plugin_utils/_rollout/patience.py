@@ -35,10 +35,11 @@ def until_recorded(
 ) -> T:
     """Return what `act` does, tried again while the database is gone, for RECORD_PATIENCE seconds.
 
-    `act` must be safe to repeat: a try that failed may have been recorded all the same. `goal`: what it is for, in words,
-    when it is not the end of the turn of the host `key`.
+    `act` must be safe to repeat: a try that failed may have been recorded all the same. `goal`: what it is for, where
+    that is not to record how the turn of the host `key` ended.
     Raises FlotillaError when the time is over; any other error of `act` at once.
     """
+    goal = goal or f"record how the turn of {key} ended"
     began = clock.monotonic()
     for attempt in itertools.count():
         try:
@@ -47,7 +48,7 @@ def until_recorded(
             seconds = pause(key, attempt)
             if clock.monotonic() - began + seconds > RECORD_PATIENCE:
                 raise FlotillaError(
-                    f"cannot {goal or f'record how the turn of {key} ended'}: {exc}; gave up after {RECORD_PATIENCE:.0f} s; "
+                    f"cannot {goal}: {exc}; gave up after {RECORD_PATIENCE:.0f} s; "
                     "the host counts as lost until the next run has seen it"
                 ) from exc
             if attempt == 0:

@@ -38,11 +38,13 @@ class Permits(Conductor):
         with self.ledger.write() as writer:
             rollout = self._taking_part(writer)
             record = next((one for one in rollout.hosts if one.host == host), None)
-            why = f"it is not in the plan of rollout {self.name}" if record is None else None
-            why = why or (record and self._over(writer, record, token))
-            if record and into_target and record.target in writer.quarantine():
-                why = why or f"{record.target[:12]} was put in quarantine since it was let through the gate"
-            if why:
+            if record is None:
+                why: str | None = f"it is not in the plan of rollout {self.name}"
+            else:
+                why = self._over(writer, record, token)
+                if why is None and into_target and record.target in writer.quarantine():
+                    why = f"{record.target[:12]} was put in quarantine since it was let through the gate"
+            if why is not None:
                 raise Refused(f"cannot tell {host} to reboot: {why}; it was not told to")
             writer.prolong(rollout.id, host, token, lease)
         return min(ORDER_WITHIN, lease)
@@ -59,7 +61,9 @@ class Permits(Conductor):
         if record.token != token:
             return f"lease {token} is over, it was taken over with lease {record.token}"
         if record.phase not in IN_FLIGHT or record.controller != self.controller:
-            return f"lease {token} is over, it is recorded as {record.phase.value}: {record.why or 'no reason recorded'}"
+            return (
+                f"lease {token} is over, it is recorded as {record.phase.value}: {record.why or 'no reason recorded'}"
+            )
         if record.lease_until is None or record.lease_until < writer.now:
             return f"lease {token} has run out, and others may count it as lost"
         return None

@@ -52,15 +52,13 @@ def validate(wish: BootWish) -> None:
         )
 
 
-def boot(
-    host: Host, clock: Clock, wish: BootWish, check: bool, permission: Permission | None = None
-) -> Outcome:
+def boot(host: Host, clock: Clock, wish: BootWish, check: bool, permission: Permission | None = None) -> Outcome:
     """Arm the guard, reboot into the staged deployment, prove that it runs.
 
     A host that runs the wanted digest already is left alone, so that a run that was cut off can be repeated.
     `permission` is asked for at the last moment, when all else is known to be in order.
-    Raises Refused (nothing to boot, another digest, no consent, no permission), FlotillaError with `phase` (rolled_back, failed,
-    unreachable) when the host did not come back on the target.
+    Raises Refused (nothing to boot, another digest, no consent, no permission), FlotillaError with `phase`
+    (rolled_back, failed, unreachable) when the host did not come back on the target.
     """
     validate(wish)
     observed = observe(host)

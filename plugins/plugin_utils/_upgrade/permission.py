@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option `permission` of the modules that reboot a host in a rollout: whose right it is, asked for at the last moment."""
+"""The option `permission` of the modules that reboot a host in a rollout: whose right it is, at the last moment."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ STILL_OLD = 9
 
 # Exit code of the step that finds the permission to reboot over.
 TOO_LATE = 8
-# The host's own clock for the permission: it never goes back, nobody sets it, and it goes on while the host is suspended
-# (proc_uptime(5): since boot, suspended time included). Another boot is another clock.
+# The host's own clock for the permission: it never goes back, nobody sets it, and it goes on while the host is
+# suspended (proc_uptime(5): since boot, suspended time included). Another boot is another clock.
 UPTIME = Step("uptime", "cat /proc/sys/kernel/random/boot_id && cut -d . -f 1 /proc/uptime", required=True)
 
 
@@ -71,7 +71,7 @@ def order_reboot(
     With `permission` it is asked for before anything is done, and the host itself lets it run out: it carries out no
     step of an order that reaches it too late, and where it was held up itself after the steps, it runs `undo` (sh)
     instead of the reboot.
-    Raises ToolFailed("cannot GOAL: ...") when a step failed, Refused without permission: the reboot was not ordered then.
+    Raises ToolFailed("cannot GOAL: ...") when a step failed, Refused without permission: then nothing was ordered.
     """
     ordered: tuple[Step, ...] = (*steps, reboot_step())
     if permission is not None:
@@ -80,7 +80,9 @@ def order_reboot(
         ordered = (Step("in_time", f"{in_time} || {{ {late}; }}", required=True), *steps, reboot_step(in_time, undo))
     results = host.run(ordered)
     if permission is not None and results["in_time"].rc == TOO_LATE:
-        raise Refused(f"cannot {goal}: the order came too late after it was permitted; nothing was changed on {host.name}")
+        raise Refused(
+            f"cannot {goal}: the order came too late after it was permitted; nothing was changed on {host.name}"
+        )
     for step in ordered:
         results[step.name].proven(goal)
     return results

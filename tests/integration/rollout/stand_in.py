@@ -3,9 +3,11 @@
 
 They take the place of the actions of the same names in a copy of the collection; all else in that copy is the real one.
 In `stand_in_directory`: HOST.json is the state of a host, `orders.json` says what goes wrong (host to order),
-`events.jsonl` is what happened, in order. Orders to reboot are given by the real code, with the real question to the ledger,
-and carried out by the real sh; only `systemctl` and `sleep` are stand-ins there. An order is {"at": step, "do": what}; the steps are observe, stage,
-boot, ordered (permission was given, the order was not), booted, verdict, confirm, confirmed, rollback, rolled_back. What: fail, hang (until killed), wait (until the order
+`events.jsonl` is what happened, in order. The order to reboot is given by the real code, with the real question to the
+ledger, and carried out by the real sh; only `systemctl` and `sleep` are stand-ins there.
+
+An order is {"at": step, "do": what}; the steps are observe, stage, boot, ordered (permission was given, the order was
+not), booted, verdict, confirm, confirmed, rollback, rolled_back. What: fail, hang (until killed), wait (until the order
 is gone), vanish (the real connection of the host is used, which leads nowhere), sick (a bad verdict), panic (falls back
 while it boots).
 """
@@ -125,7 +127,9 @@ class Shell:
         environment = {**os.environ, "PATH": f"{self._tools}:{os.environ['PATH']}"}
         results = {step.name: Result(step.name, step.script, None) for step in steps}
         for step in steps:
-            ran = subprocess.run(["sh", "-c", step.script], env=environment, capture_output=True, text=True, check=False)
+            ran = subprocess.run(
+                ["sh", "-c", step.script], env=environment, capture_output=True, text=True, check=False
+            )
             results[step.name] = Result(step.name, step.script, ran.returncode, ran.stdout, ran.stderr)
             if step.required and ran.returncode != 0:
                 break
