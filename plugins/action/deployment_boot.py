@@ -14,6 +14,10 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.boo
     BootWish,
     boot,
 )
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.permission import (
+    PERMISSION_OPTION,
+    permission,
+)
 
 
 class ActionModule(HostAction):
@@ -23,6 +27,7 @@ class ActionModule(HostAction):
         "confirm_within": {"type": "int", "default": 600},
         "timeout": {"type": "int"},
         "boot_tries": {"type": "int", "default": 2},
+        "permission": PERMISSION_OPTION,
     }
 
     def perform(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -33,4 +38,6 @@ class ActionModule(HostAction):
             timeout=options["timeout"] or options["confirm_within"] + RETURN_ALLOWANCE,
             tries=options["boot_tries"],
         )
-        return boot(self.host(task_vars), self.clock, wish, self.check_mode).result(self.diff_mode)
+        host = self.host(task_vars)
+        asked = permission(options["permission"], host, self.clock, into_target=True)
+        return boot(host, self.clock, wish, self.check_mode, asked).result(self.diff_mode)

@@ -28,7 +28,8 @@ ALLOWED = {
     "_jobs": _BASE | {"_parsers"},
     "_host": _BASE | {"_parsers"},
     "_action": _BASE | {"_host"},
-    "_upgrade": _BASE | {"_parsers", "_drivers._protocol", "_drivers.registry", "_guard", "_jobs", "_mac"},
+    "_upgrade": _BASE
+    | {"_parsers", "_drivers._protocol", "_drivers.registry", "_guard", "_jobs", "_mac", "_rollout.permission"},
     "_rollout": _BASE | {"_health", "_fleetlock.store"},
     "_fleetlock": _BASE | {"_rollout.controller", "_rollout.ledger"},
     "_report": _BASE | {"_rollout"},

@@ -284,6 +284,17 @@ class Writer:
             )
         )
 
+    def prolong(self, rollout_id: int, host: str, token: int, seconds: int) -> None:
+        """Record that lease `token` of `host` ends so many seconds from now. Raises FlotillaError when it is over."""
+        revision = self._change(rollout_id)
+        result = self._connection.execute(
+            _hosts.update()
+            .where(_hosts.c.rollout_id == rollout_id, _hosts.c.host == host, _hosts.c.token == token)
+            .values(lease_until=self.now + seconds, revision=revision)
+        )
+        if result.rowcount != 1:
+            raise FlotillaError(f"cannot prolong lease {token} of {host}: it was taken over")
+
     def join(self, rollout_id: int, controller: str) -> None:
         """Record that the run of `controller` takes part in a rollout, and that it lives."""
         if self.runs(rollout_id).get(controller, 0) > self.now - HEARTBEAT:

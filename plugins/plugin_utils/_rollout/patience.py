@@ -30,12 +30,16 @@ def pause(key: str, attempt: int) -> float:
     return whole * (1 - share / 2)
 
 
-def until_recorded(key: str, act: Callable[[], T], clock: Clock, say: Callable[[str], None]) -> T:
+def until_recorded(
+    key: str, act: Callable[[], T], clock: Clock, say: Callable[[str], None], goal: str | None = None
+) -> T:
     """Return what `act` does, tried again while the database is gone, for RECORD_PATIENCE seconds.
 
-    `act` must be safe to repeat: a try that failed may have been recorded all the same.
+    `act` must be safe to repeat: a try that failed may have been recorded all the same. `goal`: what it is for, where
+    that is not to record how the turn of the host `key` ended.
     Raises FlotillaError when the time is over; any other error of `act` at once.
     """
+    goal = goal or f"record how the turn of {key} ended"
     began = clock.monotonic()
     for attempt in itertools.count():
         try:
@@ -44,7 +48,7 @@ def until_recorded(key: str, act: Callable[[], T], clock: Clock, say: Callable[[
             seconds = pause(key, attempt)
             if clock.monotonic() - began + seconds > RECORD_PATIENCE:
                 raise FlotillaError(
-                    f"cannot record how the turn of {key} ended: {exc}; gave up after {RECORD_PATIENCE:.0f} s; "
+                    f"cannot {goal}: {exc}; gave up after {RECORD_PATIENCE:.0f} s; "
                     "the host counts as lost until the next run has seen it"
                 ) from exc
             if attempt == 0:

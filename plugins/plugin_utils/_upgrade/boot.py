@@ -14,7 +14,7 @@ from .._model.outcome import Outcome
 from .._model.phase import Phase
 from .._model.state import Deployment, Guard, HostState, Position, named
 from .observe import observe
-from .reboot import order_reboot, wait_for_boot
+from .reboot import Permission, order_reboot, wait_for_boot
 
 # The guard's boot service may end a little after sshd answers: then the host is asked again (s).
 GUARD_PATIENCE = 90.0
@@ -52,12 +52,13 @@ def validate(wish: BootWish) -> None:
         )
 
 
-def boot(host: Host, clock: Clock, wish: BootWish, check: bool) -> Outcome:
+def boot(host: Host, clock: Clock, wish: BootWish, check: bool, permission: Permission | None = None) -> Outcome:
     """Arm the guard, reboot into the staged deployment, prove that it runs.
 
     A host that runs the wanted digest already is left alone, so that a run that was cut off can be repeated.
-    Raises Refused (nothing to boot, another digest, no consent), FlotillaError with `phase` (rolled_back, failed,
-    unreachable) when the host did not come back on the target.
+    `permission` is asked for at the last moment, when all else is known to be in order.
+    Raises Refused (nothing to boot, another digest, no consent, no permission), FlotillaError with `phase`
+    (rolled_back, failed, unreachable) when the host did not come back on the target.
     """
     validate(wish)
     observed = observe(host)
@@ -79,7 +80,7 @@ def boot(host: Host, clock: Clock, wish: BootWish, check: bool) -> Outcome:
         return _outcome(state, predicted, why, changed=True)
     began = clock.monotonic()
     arming = render.arm(driver, target, state.booted, wish.confirm_within, wish.tries)
-    order_reboot(host, (arming,), f"arm the guard on {host.name}")
+    order_reboot(host, (arming,), f"arm the guard on {host.name}", permission, undo=f"sh {render.SCRIPT} disarm")
     host.say(f"guard armed, rebooting from {named(state.booted)} into {named(target)}")
     return _prove(host, clock, driver, state, target, wish, began)
 

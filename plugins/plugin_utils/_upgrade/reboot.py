@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from .._errors import FlotillaError
+from .._errors import CannotParse, FlotillaError, Refused
 from .._model.host import Clock, Host, Results, Step, Unreachable
+from .._model.shell import quote
 from .observe import Observed, probes, read_state
 
 # A poll that is not answered within this time (s) is given up: a machine that was reset never answers, and its
@@ -21,14 +24,35 @@ SAY_EVERY = 15.0
 # Exit code of the step that finds the old boot still running.
 STILL_OLD = 9
 
-# The order is given to a process of its own, a moment later: the answer to this round trip comes back whole.
-REBOOT = Step(
-    "reboot",
-    "order='sleep 1; systemctl --no-block reboot || reboot'; "
-    'if command -v setsid >/dev/null; then setsid sh -c "$order" >/dev/null 2>&1 </dev/null & '
-    'else nohup sh -c "$order" >/dev/null 2>&1 </dev/null & fi',
-    required=True,
-)
+# Exit code of the step that finds the permission to reboot over.
+TOO_LATE = 8
+# The host's own clock for the permission: it never goes back, nobody sets it, and it goes on while the host is
+# suspended (proc_uptime(5): since boot, suspended time included). Another boot is another clock.
+UPTIME = Step("uptime", "cat /proc/sys/kernel/random/boot_id && cut -d . -f 1 /proc/uptime", required=True)
+
+
+class Permission(Protocol):
+    """Who must be asked before the order is given."""
+
+    def until(self, uptime: Callable[[], int]) -> int:
+        """Return the uptime (s) of the host up to which it may be told. Raises FlotillaError when it may not be."""
+
+
+def reboot_step(condition: str = "", otherwise: str = "") -> Step:
+    """A step that orders the reboot; with `condition`, only if that holds when it is carried out, else `otherwise`.
+
+    The order is given to a process of its own, a moment later: the answer to this round trip comes back whole.
+    """
+    order = "systemctl --no-block reboot || reboot"
+    if condition:
+        order = f"if {condition}; then {order}; else {otherwise or ':'}; fi"
+    return Step(
+        "reboot",
+        f"order={quote(f'sleep 1; {order}')}; "
+        'if command -v setsid >/dev/null; then setsid sh -c "$order" >/dev/null 2>&1 </dev/null & '
+        'else nohup sh -c "$order" >/dev/null 2>&1 </dev/null & fi',
+        required=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -39,15 +63,45 @@ class Return:
     elapsed: float
 
 
-def order_reboot(host: Host, steps: tuple[Step, ...], goal: str) -> Results:
+def order_reboot(
+    host: Host, steps: tuple[Step, ...], goal: str, permission: Permission | None = None, undo: str = ""
+) -> Results:
     """Run `steps`, then order the reboot, in one round trip. Each step must be required.
 
-    Raises ToolFailed("cannot GOAL: ...") when a step failed: the reboot was not ordered then.
+    With `permission` it is asked for before anything is done, and the host itself lets it run out: it carries out no
+    step of an order that reaches it too late, and where it was held up itself after the steps, it runs `undo` (sh)
+    instead of the reboot.
+    Raises ToolFailed("cannot GOAL: ...") when a step failed, Refused without permission: then nothing was ordered.
     """
-    results = host.run([*steps, REBOOT])
-    for step in (*steps, REBOOT):
+    ordered: tuple[Step, ...] = (*steps, reboot_step())
+    if permission is not None:
+        in_time = _in_time(host, permission)
+        late = f"echo 'the permission to reboot is over' >&2; exit {TOO_LATE}"
+        ordered = (Step("in_time", f"{in_time} || {{ {late}; }}", required=True), *steps, reboot_step(in_time, undo))
+    results = host.run(ordered)
+    if permission is not None and results["in_time"].rc == TOO_LATE:
+        raise Refused(
+            f"cannot {goal}: the order came too late after it was permitted; nothing was changed on {host.name}"
+        )
+    for step in ordered:
         results[step.name].proven(goal)
     return results
+
+
+def _in_time(host: Host, permission: Permission) -> str:
+    """Ask for permission; return a condition in sh that holds on the host as long as it lasts, in this boot."""
+    boots: list[str] = []
+
+    def uptime() -> int:
+        words = host.run([UPTIME])["uptime"].proven(f"read the clock of {host.name}").text.split()
+        if len(words) != 2 or not words[1].isdigit():
+            raise CannotParse("/proc/uptime", "not a boot id and a number", " ".join(words))
+        boots.append(words[0])
+        return int(words[1])
+
+    until = permission.until(uptime)
+    same_boot = f'[ "$(cat /proc/sys/kernel/random/boot_id)" = {quote(boots[-1])} ]'
+    return f'{same_boot} && [ "$(cut -d . -f 1 /proc/uptime)" -lt {until} ]'
 
 
 def wait_for_boot(

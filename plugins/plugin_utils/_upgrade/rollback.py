@@ -14,7 +14,7 @@ from .._model.outcome import Outcome
 from .._model.phase import Phase
 from .._model.state import Deployment, HostState, Position, named
 from .observe import observe
-from .reboot import order_reboot, wait_for_boot
+from .reboot import Permission, order_reboot, wait_for_boot
 
 # As many characters of a digest as our messages show name a deployment; fewer may be a version that is not there.
 DIGEST_PREFIX = 12
@@ -33,8 +33,13 @@ class RollbackWish:
     timeout: int = 600
 
 
-def roll_back(host: Host, clock: Clock, wish: RollbackWish, check: bool) -> Outcome:
-    """Go back to `wish.target`. Raises Refused before anything is changed, FlotillaError when the proof fails."""
+def roll_back(
+    host: Host, clock: Clock, wish: RollbackWish, check: bool, permission: Permission | None = None
+) -> Outcome:
+    """Go back to `wish.target`. Raises Refused before anything is changed, FlotillaError when the proof fails.
+
+    `permission` is asked for at the last moment before the reboot, when all else is known to be in order.
+    """
     if wish.timeout <= 0:
         raise Refused(f"cannot roll back: timeout must be positive, not {wish.timeout}")
     observed = observe(host)
@@ -65,7 +70,7 @@ def roll_back(host: Host, clock: Clock, wish: RollbackWish, check: bool) -> Outc
         why = f"{named(target)} is the next boot; the reboot is deferred"
         return _outcome(state, after, why, changed=True, returns={"reboot_required": True})
     began = clock.monotonic()
-    order_reboot(host, steps, f"roll {host.name} back to {named(target)}")
+    order_reboot(host, steps, f"roll {host.name} back to {named(target)}", permission)
     host.say(f"rolling back from {named(state.booted)} to {named(target)}")
     back = wait_for_boot(host, clock, state.boot_id, wish.timeout, began, f"rolling back to {named(target)}")
     if back is None:

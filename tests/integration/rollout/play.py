@@ -124,12 +124,23 @@ class Play:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
+    def freeze(self, process: subprocess.Popen[str], seconds: float) -> None:
+        """Have the run with all that belongs to it sleep, as a laptop does that is closed; return after so long."""
+        for pid in _family(process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+
+    def wake(self, process: subprocess.Popen[str]) -> None:
+        for pid in _family(process.pid):
+            os.kill(pid, signal.SIGCONT)
+
     def wait_for(self, event: str, process: subprocess.Popen[str]) -> None:
         """Wait until a host of that run has come to `event`."""
         deadline = time.monotonic() + PATIENCE
         while not self.those_that(event):
             if process.poll() is not None or time.monotonic() > deadline:
-                os.killpg(process.pid, signal.SIGKILL)
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
                 raise AssertionError(f"never came to {event!r}: {process.communicate()[0]}")
             time.sleep(0.02)
 
@@ -198,3 +209,9 @@ def _most(history: list[tuple[str, str]], begin: set[str], stay: set[str]) -> in
             away.discard(host)
         most = max(most, len(away))
     return most
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and all below it, oldest first. Ansible's workers have sessions of their own."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in _family(int(child)))]

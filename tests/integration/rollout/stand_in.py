@@ -3,8 +3,11 @@
 
 They take the place of the actions of the same names in a copy of the collection; all else in that copy is the real one.
 In `stand_in_directory`: HOST.json is the state of a host, `orders.json` says what goes wrong (host to order),
-`events.jsonl` is what happened, in order. An order is {"at": step, "do": what}; the steps are observe, stage,
-boot, booted, verdict, confirm, confirmed, rollback, rolled_back. What: fail, hang (until killed), wait (until the order
+`events.jsonl` is what happened, in order. The order to reboot is given by the real code, with the real question to the
+ledger, and carried out by the real sh; only `systemctl` and `sleep` are stand-ins there.
+
+An order is {"at": step, "do": what}; the steps are observe, stage, boot, ordered (permission was given, the order was
+not), booted, verdict, confirm, confirmed, rollback, rolled_back. What: fail, hang (until killed), wait (until the order
 is gone), vanish (the real connection of the host is used, which leads nowhere), sick (a bad verdict), panic (falls back
 while it boots).
 """
@@ -13,12 +16,20 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import HostAction
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import HostAction, validated
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.permission import (
+    PERMISSION_OPTION,
+    permission,
+)
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.reboot import order_reboot
 
 # How long (s) a host is away while it reboots: long enough for others to trespass.
 REBOOT = 0.3
@@ -81,8 +92,51 @@ class StandIn(HostAction):
                 time.sleep(0.05)
         return str(order["do"])
 
+    def tell(self, options: dict[str, Any], into_target: bool) -> None:
+        """Give the order to reboot, as the real action does."""
+        told = self.folder / f"{self.name}.told"
+        shell = Shell(self, told)
+        given = validated({"permission": PERMISSION_OPTION}, {"permission": options["permission"]})["permission"]
+        order_reboot(shell, (), f"reboot {self.name}", permission(given, shell, self.clock, into_target))
+        deadline = time.monotonic() + 10
+        while not told.exists():
+            if time.monotonic() > deadline:
+                raise AssertionError("the order was given, and nobody carried it out")
+            time.sleep(0.01)
+        told.unlink()
+
     def result(self, state: dict[str, Any], changed: bool, msg: str, **more: Any) -> dict[str, Any]:
         return {"changed": changed, "msg": msg, "host_state": state, **more}
+
+
+class Shell:
+    """The host as the order to reboot sees it: this machine, where `systemctl` takes a note of the order."""
+
+    def __init__(self, stand_in: StandIn, told: Path) -> None:
+        self._stand_in = stand_in
+        self.name = stand_in.name
+        self._tools = stand_in.folder / f"{self.name}.bin"
+        self._tools.mkdir(exist_ok=True)
+        for tool, act in (("systemctl", f"touch {told}"), ("sleep", "exit 0")):
+            (self._tools / tool).write_text(f"#!/bin/sh\n{act}\n")
+            (self._tools / tool).chmod(0o755)
+
+    def run(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result]:
+        if any(step.name == "reboot" for step in steps):
+            self._stand_in.obey("ordered")
+        environment = {**os.environ, "PATH": f"{self._tools}:{os.environ['PATH']}"}
+        results = {step.name: Result(step.name, step.script, None) for step in steps}
+        for step in steps:
+            ran = subprocess.run(
+                ["sh", "-c", step.script], env=environment, capture_output=True, text=True, check=False
+            )
+            results[step.name] = Result(step.name, step.script, ran.returncode, ran.stdout, ran.stderr)
+            if step.required and ran.returncode != 0:
+                break
+        return results
+
+    def say(self, message: str) -> None:
+        self._stand_in.say(message)
 
 
 class DeploymentInfo(StandIn):
@@ -113,6 +167,7 @@ class DeploymentBoot(StandIn):
             return self.result(state, False, "runs it already", boot=None)
         assert state["staged"]["digest"] == target, "only what is staged can be booted"
         order = self.obey("boot")
+        self.tell(options, into_target=True)
         self.note("down")
         time.sleep(REBOOT)
         before, boots = state["booted"], state["boots"] + 1
@@ -164,6 +219,8 @@ class DeploymentRollback(StandIn):
             return self.result(state, False, "runs something else", boot=None)
         assert not target or state["rollback"]["digest"] == target, "only what is deployed can be gone back to"
         self.obey("rollback")
+        if "permission" in options:  # the role rollback needs none: it is no rollout
+            self.tell(options, into_target=False)
         self.note("going back")
         self.note("down")
         time.sleep(REBOOT)
