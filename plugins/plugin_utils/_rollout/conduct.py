@@ -88,7 +88,9 @@ class Conductor(Planner):
             with self.ledger.write() as writer:
                 rollout = self._taking_part(writer)
                 locked = reboot_locks_held(writer.connection, writer.now, self.name)
-                verdict = ask(rollout, host, writer.now, self.gone, self.controller, writer.quarantine(), locked)
+                targets = [one.target for one in rollout.hosts if one.host == host]
+                bad = writer.quarantine(*targets) if targets else {}
+                verdict = ask(rollout, host, writer.now, self.gone, self.controller, bad, locked)
                 if verdict.answer is Answer.GO:
                     [record] = [one for one in rollout.hosts if one.host == host]
                     values = {

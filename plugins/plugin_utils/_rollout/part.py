@@ -48,12 +48,13 @@ class Participant:
     def _taking_part(self, writer: Writer) -> RolloutRecord:
         """Return the rollout, if this run planned it or took it up. Raises Refused: another run's plan is no plan."""
         rollout = writer.rollout(self.name)
-        if rollout is None or self.controller not in writer.runs(rollout.id):
+        seen_at = writer.runs(rollout.id).get(self.controller) if rollout is not None else None
+        if rollout is None or seen_at is None:
             raise Refused(
                 f"cannot go on with rollout {self.name}: this run has not planned it, or it was replaced since; "
                 "run the whole upgrade playbook again"
             )
-        writer.join(rollout.id, self.controller)
+        writer.join(rollout.id, self.controller, seen_at)
         return rollout
 
     def _driven_by_other(self, one: HostRecord, now: int) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._errors import Refused
-from .._model.phase import GOING_BACK, IN_FLIGHT, Phase
+from .._model.phase import AWAY, GOING_BACK, IN_FLIGHT, Phase
 from .apply import check_same_plan
 from .history import turn_seconds
 from .ledger import HALTED, OPEN, PAUSED, STOPPED, SUPERSEDED, HostRecord, RolloutRecord, Writer, utc
@@ -54,7 +54,7 @@ class Planner(Participant):
                     raise Refused(self._held(current))
                 others = self._other_runs(writer, current)
                 if any(one.phase in GOING_BACK for one in current.hosts):
-                    planned = self._bring_back(writer, current, others, check)
+                    planned = self._bring_back(writer, current, others, fleet, check)
                 elif others:
                     planned = self._join(writer, current, others, fleet, policy)
                 else:
@@ -79,7 +79,9 @@ class Planner(Participant):
             raise Refused(planned.refusal)
         return planned
 
-    def _bring_back(self, writer: Writer, current: RolloutRecord, others: Sequence[str], check: bool) -> Planned:
+    def _bring_back(
+        self, writer: Writer, current: RolloutRecord, others: Sequence[str], fleet: Sequence[Seen], check: bool
+    ) -> Planned:
         """Go on bringing hosts back, and do nothing else. Raises Refused."""
         if others:
             who = ", ".join(others)
@@ -89,8 +91,26 @@ class Planner(Participant):
             if one.phase is Phase.RETURNING and not check:
                 why = "its way back was cut off; going on with it"
                 self._walk(writer, current, one, Phase.RECALLED, why, controller=None, lease_until=None)
+        if not check:
+            self._see_who_is_up(writer, current, {one.host: one for one in fleet})
         note = f"bringing back {', '.join(one.host for one in back)}; {current.why}"
         return Planned(dict(current.plan), current.id, True, (), note=note)
+
+    def _see_who_is_up(self, writer: Writer, current: RolloutRecord, seen: Mapping[str, Seen]) -> None:
+        """Take note of the hosts that were lost and answer again: else they would be in the way of those that go back
+        as long as there are any."""
+        for one in current.hosts:
+            if one.host not in seen or one.phase in GOING_BACK or one.phase not in AWAY:
+                continue
+            correction = correct(one, seen[one.host])
+            phase, why = correction.phase, correction.why
+            if phase is Phase.BOOTED:
+                if seen[one.host].on_trial is not None:
+                    continue  # its guard brings it back: nobody confirms it meanwhile
+                phase, why = Phase.STAGED, "runs the target without a guard; it is judged when the rollout goes on"
+            self._walk(writer, current, one, phase, why, lease_until=None, controller=None)
+            if correction.quarantine:
+                writer.put_in_quarantine(one.target, version_of(current, one.host), one.host, correction.why)
 
     def _join(
         self, writer: Writer, current: RolloutRecord, others: Sequence[str], fleet: Sequence[Seen], policy: Policy
