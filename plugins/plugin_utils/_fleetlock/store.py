@@ -18,36 +18,43 @@ except ImportError:  # said by the ledger, in words
 from .._errors import Refused
 
 SCHEMA = 1
+# Every ledger has the tables since its schema 4: the gate, which asks every few seconds, need not ask for them first.
+_IN_LEDGER = {"since": 4}
 
 if sa is not None:
-    _tables = sa.MetaData()
-    _schema = sa.Table("reboot_lock_schema", _tables, sa.Column("version", sa.Integer, primary_key=True))
+    tables = sa.MetaData()
+    _schema = sa.Table(
+        "reboot_lock_schema", tables, sa.Column("version", sa.Integer, primary_key=True), info=_IN_LEDGER
+    )
     # As the server was last started with; the gate reads here whose budget a lock draws on.
     _groups = sa.Table(
         "reboot_lock_groups",
-        _tables,
+        tables,
         sa.Column("name", sa.String(100), primary_key=True),
         sa.Column("slots", sa.Integer, nullable=False),
         sa.Column("rollout", sa.String(200)),
+        info=_IN_LEDGER,
     )
     _locks = sa.Table(
         "reboot_locks",
-        _tables,
+        tables,
         sa.Column("group_name", sa.String(100), primary_key=True),
         sa.Column("holder", sa.String(200), primary_key=True),
         sa.Column("taken_at", sa.BigInteger, nullable=False),
         sa.Column("lease_until", sa.BigInteger, nullable=False),
+        info=_IN_LEDGER,
     )
     # Every word of a human, newest last; the newest one counts.
     _breaker = sa.Table(
         "reboot_lock_breaker",
-        _tables,
+        tables,
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("tripped", sa.Boolean, nullable=False),
         sa.Column("why", sa.Text, nullable=False),
         sa.Column("said_by", sa.String(300), nullable=False),
         sa.Column("forgiven", sa.Text, nullable=False),
+        info=_IN_LEDGER,
     )
 
 
@@ -56,8 +63,6 @@ def reboot_locks_held(connection: sa.Connection, now: int, rollout: str) -> froz
 
     `now`: the database's clock. A lock of a group that is tied to another rollout does not count.
     """
-    if not sa.inspect(connection).has_table(_locks.name):
-        return frozenset()
     query = (
         sa.select(_locks.c.holder)
         .select_from(_locks.outerjoin(_groups, _groups.c.name == _locks.c.group_name))
@@ -74,8 +79,7 @@ class LockTables:
         self._now = now
 
     def create(self) -> None:
-        """Make the tables where there are none. Raises Refused when they are newer than this code."""
-        _tables.create_all(self._connection)
+        """Take the tables of the ledger into use. Raises Refused when they are newer than this code."""
         version = self._connection.scalar(sa.select(sa.func.max(_schema.c.version)))
         if version is None:
             self._connection.execute(_schema.insert().values(version=SCHEMA))

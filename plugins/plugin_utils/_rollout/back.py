@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from .._errors import FlotillaError
 from .._model.host import Clock
 from .._model.phase import AWAY, BAD, GOING_BACK, IN_FLIGHT, Phase
-from .conduct import GATE_PAUSE, PAUSED_AT_MOST, SAY_EVERY, Conductor
+from .conduct import GATE_PAUSE, PAUSED_AT_MOST, SAY_EVERY, STALLED_AFTER, Conductor
 from .gate import Answer, Places, Verdict, lost
 from .ledger import HALTED, PAUSED, STOPPED, HostRecord, RolloutRecord
 from .turn import Left
@@ -119,11 +119,12 @@ class WayBack(Conductor):
             rollout = self._current(writer)
             return {one.host: way_back(rollout, one.host) for one in rollout.hosts if one.phase in GOING_BACK}
 
-    def enter(
+    def entering(
         self, host: str, lease: int, clock: Clock, say: Callable[[str], None], pause_timeout: float = PAUSED_AT_MOST
-    ) -> dict[str, Any]:
-        """Wait until `host` may go back, and record that it does. Raises FlotillaError when it may not."""
-        began = said = clock.monotonic()
+    ) -> Generator[float, None, dict[str, Any]]:
+        """As with every gate (see `Conductor.enter`): here it lets a host go back."""
+        idle_since = said = clock.monotonic()
+        paused_since: float | None = None
         while True:
             if self.gone(self.controller):
                 raise FlotillaError(f"cannot bring {host} back: this run is dead; {host} was not touched")
@@ -141,12 +142,22 @@ class WayBack(Conductor):
                 return {"admitted": False, "wave": None, "token": None, "why": verdict.why}
             if verdict.answer is not Answer.WAIT:
                 raise FlotillaError(f"cannot bring {host} back: {verdict.why}; {host} was not touched")
-            if verdict.paused and clock.monotonic() - began > pause_timeout:
+            if not verdict.paused:
+                paused_since = None
+            elif paused_since is None:
+                paused_since = clock.monotonic()
+                say(f"waiting: {verdict.why}")
+            elif clock.monotonic() - paused_since > pause_timeout:
                 raise FlotillaError(f"cannot bring {host} back: {verdict.why}; {host} waited {pause_timeout:.0f} s")
+            if verdict.moving:
+                idle_since = clock.monotonic()
+            elif clock.monotonic() - idle_since > STALLED_AFTER:
+                still = f"nothing has moved for {STALLED_AFTER:.0f} s"
+                raise FlotillaError(f"cannot bring {host} back: {verdict.why} ({still}); {host} was not touched")
             if clock.monotonic() - said > SAY_EVERY:
                 said = clock.monotonic()
                 say(f"waiting: {verdict.why}")
-            clock.sleep(GATE_PAUSE)
+            yield GATE_PAUSE
 
     def back(self, host: str, results: Mapping[str, Mapping[str, Any] | None], token: int | None = None) -> Left:
         """Record how the way back of `host` ended; return that. Raises FlotillaError unless it is rolled back.

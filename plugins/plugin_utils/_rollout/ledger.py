@@ -295,9 +295,12 @@ class Writer:
         if result.rowcount != 1:
             raise FlotillaError(f"cannot prolong lease {token} of {host}: it was taken over")
 
-    def join(self, rollout_id: int, controller: str) -> None:
-        """Record that the run of `controller` takes part in a rollout, and that it lives."""
-        if self.runs(rollout_id).get(controller, 0) > self.now - HEARTBEAT:
+    def join(self, rollout_id: int, controller: str, seen_at: int = 0) -> None:
+        """Record that the run of `controller` takes part in a rollout, and that it lives.
+
+        `seen_at`: when that was recorded last, as `runs` has it.
+        """
+        if seen_at > self.now - HEARTBEAT:
             return
         self.part(rollout_id, controller)
         values = {"rollout_id": rollout_id, "controller": controller, "seen_at": self.now}
@@ -336,12 +339,14 @@ class Writer:
         """Forget what was saved: it has been brought back."""
         self._connection.execute(_saved.delete().where(_saved.c.rollout_id == rollout_id, _saved.c.subject == subject))
 
-    def quarantine(self) -> dict[str, Quarantined]:
-        rows = self._connection.execute(sa.select(_quarantine).where(_quarantine.c.released_at.is_(None)))
+    def quarantine(self, *digests: str) -> dict[str, Quarantined]:
+        """Return what is in quarantine, by digest; of `digests` only, where some are given."""
+        query = sa.select(_quarantine).where(_quarantine.c.released_at.is_(None))
+        rows = self._connection.execute(query.where(_quarantine.c.digest.in_(digests)) if digests else query)
         return {row.digest: Quarantined(row.digest, row.version, row.host, row.reason, utc(row.at)) for row in rows}
 
     def put_in_quarantine(self, digest: str, version: str | None, host: str, reason: str) -> None:
-        if digest not in self.quarantine():
+        if digest not in self.quarantine(digest):
             self._connection.execute(
                 _quarantine.insert().values(digest=digest, version=version, host=host, reason=reason, at=self.now)
             )

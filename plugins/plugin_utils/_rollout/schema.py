@@ -14,6 +14,8 @@ try:
     import sqlalchemy as sa
 except ImportError:  # said by the database, in words
     sa = None  # type: ignore[assignment]
+else:
+    from .._fleetlock.store import tables as _lock_tables
 
 from .._errors import Refused
 
@@ -30,6 +32,7 @@ MIGRATIONS = (
     Migration(1, "rollouts, their hosts, transitions and runs; quarantine"),
     Migration(2, "revisions: who waits at the gate reads what has changed since it last looked, and nothing else"),
     Migration(3, "what people have told a rollout, and what its hosts were like before"),
+    Migration(4, "reboot locks, also where no server ever ran: the gate need not ask whether there are any tables"),
 )
 SCHEMA = MIGRATIONS[-1].number
 
@@ -122,6 +125,8 @@ if sa is not None:
         sa.Column("state", sa.Text, nullable=False),
         info={"since": 3},
     )
+    for _table in _lock_tables.sorted_tables:
+        _table.to_metadata(tables)
 
 
 def version(connection: sa.Connection) -> int:
@@ -154,7 +159,8 @@ def _steps(number: int, dialect: sa.Dialect) -> Iterator[sa.Executable]:
     """Yield what leads from the schema before to `number`. Columns that are added have a default of the database's."""
     for table in tables.sorted_tables:
         if table.info.get("since", 1) == number:
-            yield sa.schema.CreateTable(table)
+            # (A server of an older collection made those of the locks by itself.)
+            yield sa.schema.CreateTable(table, if_not_exists=True)
             yield from (sa.schema.CreateIndex(index) for index in _sorted(table))
             continue
         for column in table.columns:

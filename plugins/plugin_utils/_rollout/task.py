@@ -12,12 +12,13 @@ from .._model.outcome import Outcome
 from .._model.phase import Phase
 from .apply import check_document
 from .back import OnFailure, WayBack
-from .conduct import Conductor, Planned
+from .conduct import Conductor
 from .controller import is_gone, this_controller, this_person
 from .fleet import look_at
 from .ledger import DONE, Ledger
 from .policy import Policy
 from .report import report, sentences, table
+from .taking_up import Planned
 from .word import Word, give
 
 # A pattern that matches no host. An empty list would match all of them.

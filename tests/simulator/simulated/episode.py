@@ -4,41 +4,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.conduct import RUN_LEASE
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.part import RUN_LEASE
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.word import Word, give
 
+from . import wish
 from .database import Database
 from .faults import Dice, Fault
 from .machine import GOOD, NO_NETWORK, PANICS, SICK, Machine
 from .oracle import Oracle, Violation
-from .run import Run, Stage
+from .run import NAME, Run, Stage
 from .turn import Times
+from .wish import Wish
 from .world import Activity, World
 
 # How often (s, on average, in the worst storm) the whole controller or the database is struck.
-DATABASE_EVERY, CLOCK_EVERY, KILL_EVERY, SLEEP_EVERY = 2000.0, 5000.0, 2500.0, 3000.0
+DATABASE_EVERY, CLOCK_EVERY, KILL_EVERY, SLEEP_EVERY, WORD_EVERY = 2000.0, 5000.0, 2500.0, 3000.0, 6000.0
 # A jump of the clock, or a sleep, longer than what a lease has to spare, is outside of what is promised.
 LONGEST_JUMP, LONGEST_SLEEP = 600.0, 600.0
-# In calm everything must be over after so many runs.
-CALM_RUNS = 10
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the next run is asked for."""
-
-    hosts: Sequence[str]
-    policy: dict[str, Any]
-    offer: str
-    forks: int
+# A person lets a rollout go on after this time (s) at most.
+LONGEST_WORD = 4000.0
+# In calm everything must be over after so many runs; many of them find hosts outside of their windows.
+CALM_RUNS, CALM_RUNS_WITH_WINDOWS = 12, 60
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an episode."""
+    """What came of an episode. `done`: the hosts of the largest rollout that ended with every host confirmed;
+    `brought_back`: how often a confirmed host was."""
 
     seed: str
     hosts: int
@@ -46,6 +42,8 @@ class Outcome:
     violations: list[Violation]
     runs: int
     rollouts: int
+    done: int
+    brought_back: int
     reboots: int
     checks: int
     most_away: int
@@ -62,16 +60,20 @@ class Episode:
         self.database = Database(self.world, dice)
         self.versions = {"old": GOOD, "wrong": GOOD}
         random = dice.random
-        names = [f"h{number:04}" for number in range(1, (hosts or _size(random)) + 1)]
+        variables = wish.fleet(random, hosts or wish.size(random))
+        names = list(variables)
+        on_failure = random.choice(wish.ON_FAILURE)
         self.machines: dict[str, Machine] = {}
-        oracle = Oracle(self.world, self.database, self.machines, self.versions)
+        oracle = Oracle(self.world, self.database, self.machines, self.versions, variables, on_failure)
         for name in names:
             self.machines[name] = Machine(self.world, dice, name, "old", self.versions, oracle.told)
-        self.stage = Stage(self.world, dice, self.database, oracle, self.machines, Times(), {})
+        self.stage = Stage(self.world, dice, self.database, oracle, self.machines, variables, Times(), {})
         self.storm = random.choice((0.3, 0.7, 1.0))
         dice.likely = 0.9 * self.storm
-        policy = _policy(random, len(names), self.storm)
-        self.wish = Wish(names, policy, self._publish(0.25), _forks(random, policy, len(names)))
+        policy = wish.policy(random, len(names), self.storm)
+        forks = wish.forks(random, policy, len(names))
+        pause_timeout = random.choice((900.0, 86400.0))
+        self.wish = Wish(names, policy, self._publish(0.25), forks, on_failure, pause_timeout)
         self.storm_runs = random.randint(4, 12)
         self._over = False
 
@@ -84,12 +86,20 @@ class Episode:
             (CLOCK_EVERY, self._clock_jumps),
             (KILL_EVERY, self._kill),
             (SLEEP_EVERY, self._put_to_sleep),
+            (WORD_EVERY, self._give_a_word),
         ):
             world.start(self._weather(every / self.storm, what), lambda: None if self.dice.calm else 0.0)
         while not self._over:
             world.run(world.now + 3600)
         oracle = self.stage.oracle
         (rollouts,) = self.database.read("select count(*) from rollouts")[0]
+        (done,) = self.database.read(
+            "select max(hosts) from (select count(*) hosts from rollouts join rollout_hosts on id = rollout_id "
+            "where state = 'done' group by id)"
+        )[0]
+        (brought_back,) = self.database.read(
+            "select count(*) from transitions where phase_before = 'returning' and phase = 'rolled_back'"
+        )[0]
         return Outcome(
             self.seed,
             len(self.machines),
@@ -97,6 +107,8 @@ class Episode:
             oracle.violations,
             len(self.stage.runs),
             rollouts,
+            done or 0,
+            brought_back,
             sum(one.boots_ordered for one in self.machines.values()),
             oracle.checks,
             oracle.most_away,
@@ -108,11 +120,11 @@ class Episode:
     def _operate(self) -> Activity:
         random = self.dice.random
         for _run in range(self.storm_runs):
-            wish = self.wish
+            asked = self.wish
             if random.random() < 0.15 * self.storm:
                 self.dice.strike(Fault.LIMITED_RUN)
-                wish = replace(wish, hosts=[one for one in wish.hosts if random.random() < 0.5] or wish.hosts[:1])
-            run = self._start(wish)
+                asked = replace(asked, hosts=[one for one in asked.hosts if random.random() < 0.5] or asked.hosts[:1])
+            run = self._start(asked)
             if random.random() < 0.3:
                 self.world.after(random.uniform(0, 1500), self._second_run)
             if random.random() < 0.1 * self.storm:
@@ -127,7 +139,7 @@ class Episode:
         self.dice.calm = True
         while any(run.powered and not run.ended for run in self.stage.runs.values() if run.alive):
             yield 100.0
-        for _run in range(CALM_RUNS):
+        for _run in range(CALM_RUNS_WITH_WINDOWS if "windows" in self.wish.policy else CALM_RUNS):
             # As long as a run that nobody heard of may count as alive, and its leases may hold.
             yield RUN_LEASE + self.stage.times.lease + LONGEST_JUMP
             for machine in self.machines.values():
@@ -143,8 +155,8 @@ class Episode:
         self.stage.oracle.finish(self.wish.offer, alive)
         self._over = True
 
-    def _start(self, wish: Wish) -> Run:
-        run = Run(self.stage, self.dice.random.choice(("here", "there")), wish)
+    def _start(self, asked: Wish) -> Run:
+        run = Run(self.stage, self.dice.random.choice(("here", "there")), asked)
         run.start()
         return run
 
@@ -217,31 +229,21 @@ class Episode:
             run = self.dice.random.choice(alive)
             run.asleep_until = self.world.now + self.dice.random.uniform(5, LONGEST_SLEEP)
 
+    def _give_a_word(self) -> None:
+        """Pause or halt, whatever is under way, and let it go on later."""
+        random = self.dice.random
+        word = Word.PAUSED if random.random() < 0.7 else Word.HALTED
+        try:
+            changed, _sentence = give(self.database.ledger, NAME, word, "operator", "as simulated")
+        except FlotillaError:  # nothing is under way, or the database is away
+            return
+        if changed:
+            self.dice.strike(Fault.PAUSED if word is Word.PAUSED else Fault.HALTED)
+            self.world.after(random.uniform(60, LONGEST_WORD), self._resume)
 
-def _size(random: Any) -> int:
-    chance = random.random()
-    if chance < 0.6:
-        return int(random.randint(3, 20))
-    if chance < 0.95:
-        return int(random.randint(21, 60))
-    if chance < 0.997:
-        return int(random.randint(61, 200))
-    return 1000
-
-
-def _policy(random: Any, hosts: int, storm: float) -> dict[str, Any]:
-    """Return a policy that the planner does not refuse for a fleet of that size; most storms are met with patience."""
-    patient = random.random() < 0.5 + storm / 2.5
-    away = ("20%", "30%", "50%") if patient else (1, 2, 3, "10%")
-    return {
-        "waves": random.choice(([1, "100%"], ["1%", "10%", "100%"], ["20%"], ["30%", "100%"], ["100%"])),
-        "max_unavailable": "25%" if hosts > 200 else random.choice(away),
-        "max_failures": random.choice(("50%", "100%") if patient else (0, 1, "10%")),
-    }
-
-
-def _forks(random: Any, policy: dict[str, Any], hosts: int) -> int:
-    """Return how many workers a run has: as many as may be away, one less, or one more, which then waits."""
-    value = str(policy["max_unavailable"])
-    away = int(value) if value.isdigit() else int(value[:-1]) * hosts // 100
-    return max(1, min(25, away + int(random.choice((-1, 0, 0, 1)))))
+    def _resume(self) -> None:
+        try:
+            give(self.database.ledger, NAME, Word.RESUMED, "operator", "as simulated")
+        except FlotillaError:
+            if self.world.now < self.database.down_until:
+                self.world.after(60.0, self._resume)

@@ -43,6 +43,8 @@ class Fault(str, enum.Enum):
     SECOND_CONTROLLER = "a second controller joins in"
     LIMITED_RUN = "a run is limited to a part of the fleet"
     NEW_TARGET = "the channel offers another version in the middle of a rollout"
+    PAUSED = "a person pauses the rollout from another terminal"
+    HALTED = "a person halts the rollout from another terminal"
     # The database
     DATABASE_DOWN = "the database is away for a while"
     DATABASE_FAILS = "the database fails in the middle of a transaction"

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout import conduct, turn
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout import back, conduct, patience, turn
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import LedgerGone
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.observed import seen
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.part import RUN_LEASE
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.taking_up import Planned
 
 from .database import Database, Killed
 from .faults import Dice, Fault
@@ -26,24 +30,30 @@ START, ROUND, REACH, ASK_AT_LEAST = 10.0, 5.0, 120.0, 110.0
 
 @dataclass(frozen=True)
 class Stage:
-    """Where runs take place. `runs`: every run that there ever was, by the name of its controller."""
+    """Where runs take place. `variables`: of each host. `runs`: every run that there ever was, by its controller."""
 
     world: World
     dice: Dice
     database: Database
     oracle: Oracle
     machines: Mapping[str, Machine]
+    variables: Mapping[str, Mapping[str, str]]
     times: Times
     runs: dict[str, Run]
 
 
 class Wish(Protocol):
-    """What a run is asked for: `hosts` in their order, `policy`, what the channel offers, and how many workers."""
+    """What a run is asked for: `hosts` in their order, `policy`, what the channel offers, and how many workers.
+
+    `on_failure` and `pause_timeout` (s) as the role has them.
+    """
 
     hosts: Sequence[str]
     policy: Mapping[str, Any]
     offer: str
     forks: int
+    on_failure: str
+    pause_timeout: float
 
 
 class Run:
@@ -62,7 +72,10 @@ class Run:
         self._working = 0
         self._targets: dict[str, str] = {}
         self._conductor = conduct.Conductor(stage.database.ledger, NAME, self.controller, self._is_gone)
-        self._hands = Hands(stage.world, stage.dice, stage.times, lambda: self.alive)
+        self._way_back = back.WayBack(stage.database.ledger, NAME, self.controller, self._is_gone)
+        self._hands = Hands(
+            stage.world, stage.dice, stage.times, lambda: self.alive, rolls_back=wish.on_failure != "stop"
+        )
 
     def start(self) -> None:
         self.stage.world.start(self._play(), lambda: self._delay() if self.alive else None)
@@ -111,29 +124,30 @@ class Run:
         yield START
         policy = Policy.parse(self.wish.policy)
         results = yield from self._observe()
-        fleet = [seen(host, result) for host, result in results.items()]
-        missing = sum(one.trouble is not None for one in fleet)
-        self.stage.oracle.observed(self.wish.policy, missing)
+        fleet = [seen(host, result, self.stage.variables[host]) for host, result in results.items()]
+        self.stage.oracle.observed(self.wish.policy, [one.host for one in fleet if one.trouble is not None])
         planned = self._use(lambda: self._conductor.plan(fleet, policy, False))
+        self._targets = {one["host"]: one["target"]["digest"] for wave in planned.document["waves"] for one in wave}
         if planned.order:
             yield from self._stage_and_turn(planned)
+        yield ROUND
+        yield from self._bring_back()
         yield ROUND
         self._use(self._conductor.end)
 
     def _observe(self) -> Generator[float, None, dict[str, Result]]:
         """Each host is given REACH seconds to answer."""
         results: dict[str, Result] = {}
-        for patience in (0.0, 0.5 * REACH, 0.5 * REACH):
+        for more in (0.0, 0.5 * REACH, 0.5 * REACH):
             missing = [host for host in self.wish.hosts if "host_state" not in results.get(host, {})]
             if missing:
-                yield ROUND + patience
+                yield ROUND + more
             for host in missing:
                 results[host] = self._hands.observe(self.stage.machines[host], self.wish.offer)
         return results
 
-    def _stage_and_turn(self, planned: conduct.Planned) -> Activity:
+    def _stage_and_turn(self, planned: Planned) -> Activity:
         machines = self.stage.machines
-        self._targets = {one["host"]: one["target"]["digest"] for wave in planned.document["waves"] for one in wave}
         yield ROUND
         results = {host: self._hands.stage(machines[host], self._targets[host]) for host in planned.order}
         yield 4 * ROUND
@@ -141,19 +155,31 @@ class Run:
             self._use(lambda: self._conductor.staged(results))
         except FlotillaError:
             return  # the play ends here; the books are closed all the same
-        self._queue = list(planned.order)[::-1]
+        yield from self._all(planned.order, self._one)
+
+    def _bring_back(self) -> Activity:
+        try:
+            targets = self._use(lambda: self._way_back.recall(back.OnFailure(self.wish.on_failure)))
+        except FlotillaError:
+            return  # the play ends here; the books are closed all the same
+        self.stage.oracle.recalled(self.controller)
+        yield from self._all(list(targets), lambda host: self._one_back(host, targets[host]))
+
+    def _all(self, hosts: Sequence[str], each: Callable[[str], Activity]) -> Activity:
+        """A play over `hosts`: as many workers as there are forks."""
+        self._queue = list(hosts)[::-1]
         for _worker in range(min(self.wish.forks, len(self._queue))):
             self._working += 1
-            self.stage.world.start(self._work(), lambda: self._delay() if self.powered else None)
+            self.stage.world.start(self._work(each), lambda: self._delay() if self.powered else None)
         while self._working:
             yield ROUND
 
-    def _work(self) -> Activity:
+    def _work(self, each: Callable[[str], Activity]) -> Activity:
         """A worker: as `host_pinned` has it, one host after the other, each from the gate to its end."""
         while self.alive and self._queue:
             host = self._queue.pop()
             try:
-                yield from self._one(host)
+                yield from each(host)
             except Killed:
                 return
             except FlotillaError:
@@ -162,7 +188,7 @@ class Run:
 
     def _one(self, host: str) -> Activity:
         stage = self.stage
-        asking = self._conductor.entering(host, stage.times.lease, self, lambda _text: None)
+        asking = self._conductor.entering(host, stage.times.lease, self, lambda _text: None, self.wish.pause_timeout)
         admitted = yield from self._wait(asking)
         if not admitted["admitted"]:
             return
@@ -175,14 +201,44 @@ class Run:
                 stage.dice.strike(Fault.CONTROLLER_OVERSLEEPS)
                 # It wakes at the worst moment, when another run has the host in hand, if there is one.
                 yield stage.times.lease
-                asleep_until = stage.world.now + 2.0 * conduct.RUN_LEASE
+                asleep_until = stage.world.now + 2.0 * RUN_LEASE
                 while stage.world.now < asleep_until and not stage.oracle.in_other_hands(self.controller, host):
                     yield POLL
                 if not self.alive:
                     return
-            self._use(lambda: self._conductor.leave(host, turn.left(results)))
+            left = turn.left(results)
+            yield from self._record(host, lambda: self._conductor.leave(host, left, admitted["token"]))
         finally:
             stage.oracle.over(self.controller, host)
+
+    def _one_back(self, host: str, digest: str) -> Activity:
+        stage = self.stage
+        asking = self._way_back.entering(host, stage.times.lease, self, lambda _text: None, self.wish.pause_timeout)
+        admitted = yield from self._wait(asking)
+        if not admitted["admitted"]:
+            return
+        stage.oracle.let_back(self.controller, host, admitted["token"])
+        try:
+            results = yield from self._hands.way_back(stage.machines[host], self._targets[host], digest)
+            if results is not None:
+                yield from self._record(host, lambda: self._way_back.back(host, results, admitted["token"]))
+        finally:
+            stage.oracle.over(self.controller, host)
+
+    def _record(self, host: str, act: Callable[[], Any]) -> Activity:
+        """As `patience.until_recorded`, which would block."""
+        began = self.stage.world.now
+        for attempt in itertools.count():
+            try:
+                self._use(act)
+                return
+            except LedgerGone:
+                seconds = patience.pause(host, attempt)
+                if self.stage.world.now - began + seconds > patience.RECORD_PATIENCE:
+                    raise
+            yield seconds
+            if not self.alive:
+                return
 
     def _wait(self, asking: Any) -> Any:
         database = self.stage.database

@@ -42,6 +42,7 @@ class Hands:
     dice: Dice
     times: Times
     may_go_on: Callable[[], bool]
+    rolls_back: bool = True  # upgrade_on_failure is not stop
 
     def observe(self, machine: Machine, offer: str) -> Result:
         fault = self._strikes("observe", machine)
@@ -72,11 +73,20 @@ class Hands:
             if not self.may_go_on():
                 return None
             if results[name].get("failed"):  # the rescue; a host that cannot be reached has none
+                if not self.rolls_back:
+                    break
                 results["rollback"] = yield from self._roll_back(machine, target)
                 return results if self.may_go_on() else None
             if results[name].get("unreachable"):  # the tasks that follow ask for proof, and are skipped
                 break
         return results
+
+    def way_back(self, machine: Machine, target: str, to: str) -> Generator[float, None, dict[str, Result] | None]:
+        """Return the results of a way back, as `turn` does."""
+        results = {"rollback": (yield from self._roll_back(machine, target, to))}
+        if self.may_go_on() and "host_state" in results["rollback"]:
+            results["verdict"] = yield from self._verdict(machine, to)
+        return results if self.may_go_on() else None
 
     def _baseline(self, machine: Machine, _target: str) -> Step:
         yield ROUND_TRIP
@@ -159,22 +169,23 @@ class Hands:
         machine.confirm()
         return UNREACHABLE if fault is Fault.REPLY_LOST else {"msg": "confirmed"}
 
-    def _roll_back(self, machine: Machine, target: str) -> Step:
+    def _roll_back(self, machine: Machine, target: str, to: str | None = None) -> Step:
+        """`to`: the only deployment to go back to; without it, to the one before."""
         yield ROUND_TRIP
         fault = self._strikes("roll back", machine)
         if fault is Fault.FLAP or not machine.answers:
             return UNREACHABLE
         if machine.running != target:
-            return {"msg": "nothing to roll back"}
-        if machine.previous is None:
-            return {"failed": True, "msg": "cannot roll back: no earlier deployment is on it"}
+            return {"host_state": machine.state(), "msg": "nothing to roll back"}
+        if machine.previous is None or machine.previous != (to or machine.previous):
+            return {"failed": True, "msg": "cannot roll back: no such deployment is on it"}
         began = self.world.now
         machine.go_back(slow=fault is Fault.SHUTS_DOWN_SLOWLY)
         if fault is Fault.REPLY_LOST:
             return UNREACHABLE
         if not (yield from self._back(machine, machine.boot, began)):
             return {"failed": True, "phase": "unreachable", "msg": "no answer since the reboot"}
-        return {"phase": "rolled_back", "msg": "rolled back"}
+        return {"host_state": machine.state(), "phase": "rolled_back", "msg": "rolled back"}
 
     def _strikes(self, step: str, machine: Machine) -> Fault | None:
         """Draw what strikes at a step, count it, and let what has nothing to do with the step happen."""

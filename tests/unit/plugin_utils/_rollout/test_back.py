@@ -17,6 +17,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.bac
     recalled,
     returned,
 )
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.conduct import Conductor
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.gate import Answer
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import (
     HostRecord,
@@ -128,7 +129,7 @@ def _failed_after(path: Path, *confirmed: str) -> WayBack:
     way.plan(FLEET, Policy.parse({"waves": [2, 1], "max_unavailable": 1, "max_failures": 0}), check=False)
     way.staged({one.host: {"host_state": {"staged": {"digest": NEW.digest}}, "msg": "staged"} for one in FLEET})
     for host in (*confirmed, "h3"):
-        super(WayBack, way).enter(host, 600, Clock(), lambda _text: None)
+        Conductor(way.ledger, way.name, way.controller, way.gone).enter(host, 600, Clock(), lambda _text: None)
         if host != "h3":
             way.leave(host, Left(Phase.CONFIRMED, "confirmed"))
     with pytest.raises(FlotillaError, match="h3 rolled back"):
