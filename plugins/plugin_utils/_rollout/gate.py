@@ -102,7 +102,10 @@ def ask(
     before = [one for one in others if one.wave < me.wave and one.phase is not Phase.CONFIRMED and one not in bad]
     if before:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in before[:5])
-        return Verdict(Answer.WAIT, f"wave {me.wave} waits for wave {before[0].wave}: {shown}", moving=bool(flying))
+        # That wave may itself wait for something that comes by itself.
+        waits = [_soaking(rollout, before[0], now), *(places.outside_of_window(one.host, now) for one in before[:5])]
+        moving = bool(flying) or any(one.moving for one in waits if one is not None)
+        return Verdict(Answer.WAIT, f"wave {me.wave} waits for wave {before[0].wave}: {shown}", moving=moving)
     if me.wave > 1 and not any(one.wave < me.wave and one.phase is Phase.CONFIRMED for one in others):
         # Failures within the budget are no proof that the target is good.
         why = f"wave {me.wave} waits for a host of an earlier wave to be confirmed, and none is"

@@ -31,7 +31,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.per
 )
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.reboot import order_reboot
 
-# How long (s) a host is away while it reboots: long enough for others to trespass.
+# How long (s) a host is away while it reboots: long enough for others to trespass. Its state may say otherwise: `reboot`.
 REBOOT = 0.3
 
 
@@ -61,12 +61,15 @@ class StandIn(HostAction):
         return state
 
     def note(self, event: str) -> None:
-        line = json.dumps({"host": self.name, "event": event, "check": self.check_mode}) + "\n"
+        line = json.dumps({"host": self.name, "event": event, "check": self.check_mode, "at": time.time()}) + "\n"
         handle = os.open(self.folder / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(handle, line.encode())
         finally:
             os.close(handle)
+
+    def be_away(self) -> None:
+        time.sleep(float(self.read().get("reboot", REBOOT)))
 
     def obey(self, step: str) -> str | None:
         """Do what is ordered for this step; return the orders that the step itself carries out."""
@@ -169,7 +172,7 @@ class DeploymentBoot(StandIn):
         order = self.obey("boot")
         self.tell(options, into_target=True)
         self.note("down")
-        time.sleep(REBOOT)
+        self.be_away()
         before, boots = state["booted"], state["boots"] + 1
         if order == "panic":
             evidence = "the kernel panicked"
@@ -187,7 +190,7 @@ class DeploymentBoot(StandIn):
         state = self.write(boots=boots, booted=state["staged"], staged=None, rollback=before, guard=guard)
         self.note("up")
         self.obey("booted")
-        return self.result(state, True, "runs it, on trial", boot={"took": REBOOT}, phase="booted")
+        return self.result(state, True, "runs it, on trial", boot={"took": state.get("reboot", REBOOT)}, phase="booted")
 
 
 class HostHealth(StandIn):
@@ -223,7 +226,7 @@ class DeploymentRollback(StandIn):
             self.tell(options, into_target=False)
         self.note("going back")
         self.note("down")
-        time.sleep(REBOOT)
+        self.be_away()
         state = self.write(booted=state["rollback"], guard=None, boots=state["boots"] + 1)
         self.note("up")
         self.obey("rolled_back")

@@ -191,6 +191,25 @@ def test_a_wave_soaks() -> None:
     assert _ask(plan, "h2", {"h0": C, "h1": C}).answer is Answer.GO
 
 
+def test_the_wave_after_one_that_soaks_waits_with_it() -> None:
+    """Nobody is in flight, and still it is no stall: the soak ends by itself."""
+    plan = _plan(_racks(), waves=[1, 1, "100%"], wave_soak=[600, 0])
+    verdict = _ask(plan, "h2", {"h0": C}, NOW + 300)
+    assert (verdict.answer, verdict.moving) == (Answer.WAIT, True)
+    assert not _ask(plan, "h2", {"h0": C}, NOW + 600).moving
+
+
+def test_the_wave_after_one_that_waits_for_its_window_waits_with_it() -> None:
+    windows = [
+        {"days": ["sat"], "from": "13:00", "to": "14:00", "hosts": "rack == 'r0'"},
+        {"from": "11:00", "to": "16:00", "hosts": "rack == 'r1'"},
+    ]
+    patient = _plan(_racks(2), waves=[1, "100%"], windows=windows, window_wait=3600)
+    assert (_ask(patient, "h1").answer, _ask(patient, "h1").moving) == (Answer.WAIT, True)
+    hasty = _plan(_racks(2), waves=[1, "100%"], windows=windows)
+    assert (_ask(hasty, "h1").answer, _ask(hasty, "h1").moving) == (Answer.WAIT, False)
+
+
 def test_what_is_not_known_to_have_soaked_has_not() -> None:
     plan = _plan(_racks(), waves=[1, "100%"], wave_soak=600, max_failures=1)
     unknown = ask(_rollout(plan, {"h0": C}, left_at=None), "h1", NOW + 9999, lambda _controller: False)
