@@ -35,7 +35,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.tur
 FLEETS = (100, 1_000, 10_000)
 BUDGET = 20
 # Beside those that are away, so many workers have a host that waits at the gate.
-WAITING = 2
+WAITING = 1
 # Waves, soaks, groups: all that the gate has to look at. No group is ever full before the fleet's budget is.
 POLICY: dict[str, Any] = {
     "waves": ["10%", "100%"],

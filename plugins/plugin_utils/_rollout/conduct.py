@@ -191,9 +191,12 @@ class Conductor:
             if run != self.controller and seen_at + RUN_LEASE >= writer.now and not self.gone(run)
         )
 
-    def _taking_part(self, writer: Writer) -> RolloutRecord:
-        """Return the rollout, if this run planned it or took it up. Raises Refused: another run's plan is no plan."""
-        rollout = writer.rollout(self.name)
+    def _taking_part(self, writer: Writer, host: str | None = None) -> RolloutRecord:
+        """Return the rollout, if this run planned it or took it up; with `host`, only what counts for it.
+
+        Raises Refused: another run's plan is no plan.
+        """
+        rollout = writer.rollout(self.name) if host is None else writer.near(self.name, host)
         if rollout is None or self.controller not in writer.runs(rollout.id):
             raise Refused(
                 f"cannot go on with rollout {self.name}: this run has not planned it, or it was replaced since; "
@@ -273,7 +276,7 @@ class Conductor:
                 # A worker that outlived its ansible-playbook: nobody would carry out the turn that it is given.
                 raise FlotillaError(f"cannot let {host} through the gate: this run is dead; {host} was not touched")
             with self.ledger.write() as writer:
-                rollout = self._taking_part(writer)
+                rollout = self._taking_part(writer, host)
                 locked = reboot_locks_held(writer.connection, writer.now, self.name)
                 verdict = ask(rollout, host, writer.now, self.gone, self.controller, writer.quarantine(), locked)
                 if verdict.answer is Answer.GO:
@@ -322,7 +325,7 @@ class Conductor:
         Raises FlotillaError unless the host is in our hands.
         """
         with self.ledger.write() as writer:
-            rollout = self._taking_part(writer)
+            rollout = self._taking_part(writer, host)
             record = next((one for one in rollout.hosts if one.host == host), None)
             if record is None or record.phase not in IN_FLIGHT or record.controller != self.controller:
                 raise FlotillaError(f"{host} was not let through the gate")
@@ -335,7 +338,7 @@ class Conductor:
         twice is no harm: the first time may have been recorded although nobody could say so.
         """
         with self.ledger.write() as writer:
-            rollout = self._current(writer)
+            rollout = self._current(writer, host)
             record = next((one for one in rollout.hosts if one.host == host), None)
             if record is not None and token is not None:
                 if record.token != token:
@@ -363,7 +366,7 @@ class Conductor:
             )
             if outcome.quarantine:
                 writer.put_in_quarantine(record.target, _version(rollout, host), host, outcome.why)
-            after = self._current(writer)
+            after = self._current(writer, host)
             bad = [one for one in after.hosts if one.phase in BAD]
             allowed = int(after.plan["max_failures"])
             if len(bad) > allowed:
@@ -403,8 +406,8 @@ class Conductor:
                 writer.set_state(rollout.id, STOPPED, "its run has ended before every host had its turn")
             return writer.rollout(self.name)
 
-    def _current(self, writer: Writer) -> RolloutRecord:
-        rollout = writer.rollout(self.name)
+    def _current(self, writer: Writer, host: str | None = None) -> RolloutRecord:
+        rollout = writer.rollout(self.name) if host is None else writer.near(self.name, host)
         if rollout is None:
             raise Refused(f"cannot go on with rollout {self.name}: the ledger has none of that name")
         return rollout

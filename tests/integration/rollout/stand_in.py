@@ -20,7 +20,7 @@ from typing import Any
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import HostAction
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError
 
-# How long (s) a host is away while it reboots: long enough for others to trespass. Its state may say otherwise: `reboot`.
+# How long (s) a host is away while it reboots, if its state has no other `reboot`: long enough for others to trespass.
 REBOOT = 0.3
 
 
