@@ -25,7 +25,7 @@ check: setup ## The fast subset, for every commit: lint, types, unit tests
 	yamllint -s .
 	shellcheck $(SCRIPTS)
 	MYPYPATH=.collections mypy -p $(PACKAGE).plugin_utils
-	pytest -q tests/unit tests/simulator
+	pytest -q tests/unit tests/simulator tests/bench
 
 simulate: setup ## A thousand rollouts under faults, in simulated time
 	@python tests/simulator/run.py --rollouts 1000 --seed 1

@@ -35,7 +35,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.tur
 FLEETS = (100, 1_000, 10_000)
 BUDGET = 20
 # Beside those that are away, so many workers have a host that waits at the gate.
-WAITING = 2
+WAITING = 1
 # Waves, soaks, groups: all that the gate has to look at. No group is ever full before the fleet's budget is.
 POLICY: dict[str, Any] = {
     "waves": ["10%", "100%"],
@@ -75,7 +75,7 @@ def measure(fleets: tuple[int, ...] = FLEETS) -> None:
             each = cpu / hosts
             against = each / first.setdefault(step, each)
             print(
-                f"{hosts:>6}  {step:<18}{calls / hosts:>10.3f}{cpu / calls:>9.2f}{each:>9.2f}   {against:.2f} x",
+                f"{hosts:>6}  {step:<18}{calls / hosts:>10.3f}{cpu / max(1, calls):>9.2f}{each:>9.2f}   {against:.2f} x",
                 flush=True,
             )
     print(

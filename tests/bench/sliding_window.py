@@ -25,9 +25,9 @@ from schedule import batches, bound, reboots, window
 from simulated_rollout import simulate
 
 # With real Ansible: so many hosts, so many away at a time, so long (s) are most of their reboots.
-HOSTS, BUDGET, USUAL = 30, 5, (2.4, 12.0)
+HOSTS, BUDGET, USUAL = 30, 5, (4.0, 20.0)
 ROUNDS = 3
-# How long (s) a playbook may take; they take one or two minutes.
+# How long (s) a playbook may take; they take about two minutes.
 PATIENCE = 900
 # In simulated time, with reboots as they are.
 SIMULATED_HOSTS, BUDGETS = 1_000, (5, 20, 50, 100)

@@ -86,7 +86,7 @@ class Conductor(Planner):
                 # A worker that outlived its ansible-playbook: nobody would carry out the turn that it is given.
                 raise FlotillaError(f"cannot let {host} through the gate: this run is dead; {host} was not touched")
             with self.ledger.write() as writer:
-                rollout = self._taking_part(writer)
+                rollout = self._taking_part(writer, host)
                 locked = reboot_locks_held(writer.connection, writer.now, self.name)
                 targets = [one.target for one in rollout.hosts if one.host == host]
                 bad = writer.quarantine(*targets) if targets else {}
@@ -137,7 +137,7 @@ class Conductor(Planner):
         Raises FlotillaError unless the host is in our hands.
         """
         with self.ledger.write() as writer:
-            rollout = self._taking_part(writer)
+            rollout = self._taking_part(writer, host)
             record = next((one for one in rollout.hosts if one.host == host), None)
             if record is None or record.phase not in IN_FLIGHT or record.controller != self.controller:
                 raise FlotillaError(f"{host} was not let through the gate")
@@ -150,7 +150,7 @@ class Conductor(Planner):
         twice is no harm: the first time may have been recorded although nobody could say so.
         """
         with self.ledger.write() as writer:
-            rollout = self._current(writer)
+            rollout = self._current(writer, host)
             record = next((one for one in rollout.hosts if one.host == host), None)
             if record is not None and token is not None:
                 if record.token != token:
@@ -178,7 +178,7 @@ class Conductor(Planner):
             )
             if outcome.quarantine:
                 writer.put_in_quarantine(record.target, version_of(rollout, host), host, outcome.why)
-            after = self._current(writer)
+            after = self._current(writer, host)
             bad = [one for one in after.hosts if one.phase in BAD]
             allowed = int(after.plan["max_failures"])
             if len(bad) > allowed:

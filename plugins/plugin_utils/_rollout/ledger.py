@@ -34,11 +34,13 @@ else:
         _rollouts.c.created_at,
         _rollouts.c.ended_at,
         _rollouts.c.revision,
+        _rollouts.c.terms,
     )
 
 from .._errors import FlotillaError
 from .._model.phase import AWAY, IN_FLIGHT, Phase, may_go
 from .database import Database, LedgerGone, clock
+from .near import host_record, near, place, terms
 from .plan import Quarantined, canonical
 from .record import DONE, HALTED, OPEN, PAUSED, STOPPED, SUPERSEDED, HostRecord, RolloutRecord, utc
 
@@ -63,11 +65,19 @@ HEARTBEAT = 60
 
 @dataclass
 class _Known:
-    """What this process has read of a rollout, so that it need not read it again: true as of `revision`."""
+    """What this process has read of a rollout, so that it need not read it again: true as of `revision`.
+
+    `at`: by the database's clock, where what was read depends on it.
+    """
 
     revision: int
     record: RolloutRecord
     hosts: dict[str, HostRecord] = field(default_factory=dict)
+    at: int = 0
+
+
+# The whole rollout of a number, or what is near one of its hosts.
+_Key = int | tuple[int, str]
 
 
 class Ledger:
@@ -79,7 +89,7 @@ class Ledger:
 
     def __init__(self, url: str, create: bool = True) -> None:
         self._database = Database(url, create)
-        self._known: dict[int, _Known] = {}
+        self._known: dict[_Key, _Known] = {}
 
     @contextmanager
     def write(self) -> Iterator[Writer]:
@@ -135,7 +145,7 @@ class Writer:
     Whatever changes a rollout or one of its hosts begins with `_change`: others learn of it by the new revision only.
     """
 
-    def __init__(self, connection: sa.Connection, known: dict[int, _Known]) -> None:
+    def __init__(self, connection: sa.Connection, known: dict[_Key, _Known]) -> None:
         self._connection = connection
         self._known = known
         self._changed: dict[int, int] = {}
@@ -148,7 +158,21 @@ class Writer:
 
     def rollout(self, name: str) -> RolloutRecord | None:
         """Return the newest rollout of that name. Only what has changed since the last look is read."""
-        return self._read(_HEAD.where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1))
+        return self._read(_newest(name))
+
+    def near(self, name: str, host: str) -> RolloutRecord | None:
+        """Return the newest rollout of that name with what the gate's answer for `host` depends on, and no more: its
+        own record, who is in the middle of a turn or failed, what tells whether the waves before it are done."""
+        row = self._connection.execute(_newest(name)).one_or_none()
+        if row is None or row.terms is None:
+            return self.rollout(name)
+        known = self._known.get((row.id, host))
+        if known is not None and known.revision == row.revision and known.at <= self.now:
+            return known.record
+        record = near(self._connection, row, host, self.now)
+        if row.id not in self._changed:
+            self._known[row.id, host] = _Known(row.revision, record, at=self.now)
+        return record
 
     def rollout_by_id(self, rollout_id: int) -> RolloutRecord | None:
         """Return the rollout of that number."""
@@ -174,7 +198,7 @@ class Writer:
             plan = known.record.plan
             hosts = dict(known.hosts)
             query = query.where(_hosts.c.revision > known.revision)
-        hosts.update((one.host, _host_record(one)) for one in self._connection.execute(query))
+        hosts.update((one.host, host_record(one)) for one in self._connection.execute(query))
         inorder = tuple(sorted(hosts.values(), key=lambda one: (one.wave, one.position)))
         record = RolloutRecord(row.id, row.name, row.state, row.why, plan, row.created_at, row.ended_at, inorder)
         if row.id not in self._changed:
@@ -211,7 +235,9 @@ class Writer:
     def open_rollout(self, name: str, plan: Mapping[str, Any]) -> int:
         """Record a new rollout with every host of `plan`, steady; return its id."""
         result = self._connection.execute(
-            _rollouts.insert().values(name=name, state=OPEN, plan=canonical(plan), created_at=self.now)
+            _rollouts.insert().values(
+                name=name, state=OPEN, plan=canonical(plan), terms=canonical(terms(plan)), created_at=self.now
+            )
         )
         key = result.inserted_primary_key
         if key is None:
@@ -227,6 +253,7 @@ class Writer:
                 "target": one["target"]["digest"],
                 "phase": Phase.STEADY.value,
                 "token": 0,
+                "place": canonical(place(plan, one)),
             }
             for position, one in enumerate(one for wave in plan["waves"] for one in wave)
         ]
@@ -361,17 +388,5 @@ class Writer:
         return bool(result.rowcount)
 
 
-def _host_record(row: sa.Row[Any]) -> HostRecord:
-    return HostRecord(
-        row.host,
-        row.wave,
-        row.position,
-        row.target,
-        Phase(row.phase),
-        row.why,
-        row.controller,
-        row.token,
-        row.lease_until,
-        row.entered_at,
-        row.left_at,
-    )
+def _newest(name: str) -> sa.Select[Any]:
+    return _HEAD.where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1)

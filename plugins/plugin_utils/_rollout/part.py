@@ -45,9 +45,12 @@ class Participant:
             if run != self.controller and seen_at + RUN_LEASE >= writer.now and not self.gone(run)
         )
 
-    def _taking_part(self, writer: Writer) -> RolloutRecord:
-        """Return the rollout, if this run planned it or took it up. Raises Refused: another run's plan is no plan."""
-        rollout = writer.rollout(self.name)
+    def _taking_part(self, writer: Writer, host: str | None = None) -> RolloutRecord:
+        """Return the rollout, if this run planned it or took it up; with `host`, only what counts for it.
+
+        Raises Refused: another run's plan is no plan.
+        """
+        rollout = self._newest(writer, host)
         seen_at = writer.runs(rollout.id).get(self.controller) if rollout is not None else None
         if rollout is None or seen_at is None:
             raise Refused(
@@ -71,8 +74,8 @@ class Participant:
             writer.move(moved, here.host, step, why, self.controller, **values)
             here = HostRecord(**{**vars(here), "phase": step})
 
-    def _current(self, writer: Writer) -> RolloutRecord:
-        rollout = writer.rollout(self.name)
+    def _current(self, writer: Writer, host: str | None = None) -> RolloutRecord:
+        rollout = self._newest(writer, host)
         if rollout is None:
             raise Refused(f"cannot go on with rollout {self.name}: the ledger has none of that name")
         return rollout
@@ -85,3 +88,6 @@ def version_of(rollout: RolloutRecord, host: str) -> str | None:
                 name = one["target"]["name"]
                 return None if name is None else str(name)
     return None
+
+    def _newest(self, writer: Writer, host: str | None) -> RolloutRecord | None:
+        return writer.rollout(self.name) if host is None else writer.near(self.name, host)

@@ -33,11 +33,13 @@ MIGRATIONS = (
     Migration(2, "revisions: who waits at the gate reads what has changed since it last looked, and nothing else"),
     Migration(3, "what people have told a rollout, and what its hosts were like before"),
     Migration(4, "reboot locks, also where no server ever ran: the gate need not ask whether there are any tables"),
+    Migration(5, "plans in parts: who asks the gate reads what the answer depends on, however large the fleet is"),
 )
 SCHEMA = MIGRATIONS[-1].number
 
 if sa is not None:
     _SINCE_2 = {"since": 2}
+    _SINCE_5 = {"since": 5}
     tables = sa.MetaData()
     schema = sa.Table("flotilla_schema", tables, sa.Column("version", sa.Integer, primary_key=True))
     rollouts = sa.Table(
@@ -52,6 +54,8 @@ if sa is not None:
         sa.Column("ended_at", sa.BigInteger),
         # Counts the changes of the rollout and of its hosts. The plan never changes.
         sa.Column("revision", sa.Integer, nullable=False, server_default="0", info=_SINCE_2),
+        # The plan without its hosts; null in a rollout that is older than the schema.
+        sa.Column("terms", sa.Text, info=_SINCE_5),
     )
     hosts = sa.Table(
         "rollout_hosts",
@@ -70,8 +74,12 @@ if sa is not None:
         sa.Column("left_at", sa.BigInteger),
         # The revision of the rollout in which this host changed last.
         sa.Column("revision", sa.Integer, nullable=False, server_default="0", info=_SINCE_2),
+        # What the plan says of it.
+        sa.Column("place", sa.Text, info=_SINCE_5),
     )
     sa.Index("ix_rollout_hosts_revision", hosts.c.rollout_id, hosts.c.revision, info=_SINCE_2)
+    sa.Index("ix_rollout_hosts_phase", hosts.c.rollout_id, hosts.c.phase, hosts.c.wave, hosts.c.position, info=_SINCE_5)
+    sa.Index("ix_rollout_hosts_left", hosts.c.rollout_id, hosts.c.phase, hosts.c.left_at, hosts.c.wave, info=_SINCE_5)
     transitions = sa.Table(
         "transitions",
         tables,

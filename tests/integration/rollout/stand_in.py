@@ -31,7 +31,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.per
 )
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.reboot import order_reboot
 
-# How long (s) a host is away while it reboots: long enough for others to trespass. Its state may say otherwise: `reboot`.
+# How long (s) a host is away while it reboots, if its state has no other `reboot`: long enough for others to trespass.
 REBOOT = 0.3
 
 
