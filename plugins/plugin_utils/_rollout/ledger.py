@@ -35,6 +35,11 @@ else:
         _rollouts.c.ended_at,
         _rollouts.c.revision,
     )
+    # What each host asks that waits at the gate, every few seconds: put together once.
+    _NEWEST = _HEAD.where(_rollouts.c.name == sa.bindparam("name")).order_by(_rollouts.c.id.desc()).limit(1)
+    _RUNS = sa.select(_runs).where(_runs.c.rollout_id == sa.bindparam("rollout_id"))
+    _IN_QUARANTINE = sa.select(_quarantine).where(_quarantine.c.released_at.is_(None))
+    _THESE_IN_QUARANTINE = _IN_QUARANTINE.where(_quarantine.c.digest.in_(sa.bindparam("digests", expanding=True)))
 
 from .._errors import FlotillaError
 from .._model.phase import AWAY, IN_FLIGHT, Phase, may_go
@@ -148,14 +153,14 @@ class Writer:
 
     def rollout(self, name: str) -> RolloutRecord | None:
         """Return the newest rollout of that name. Only what has changed since the last look is read."""
-        return self._read(_HEAD.where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1))
+        return self._read(_NEWEST, name=name)
 
     def rollout_by_id(self, rollout_id: int) -> RolloutRecord | None:
         """Return the rollout of that number."""
         return self._read(_HEAD.where(_rollouts.c.id == rollout_id))
 
-    def _read(self, head: sa.Select[Any]) -> RolloutRecord | None:
-        row = self._connection.execute(head).one_or_none()
+    def _read(self, head: sa.Select[Any], **values: object) -> RolloutRecord | None:
+        row = self._connection.execute(head, values).one_or_none()
         if row is None:
             return None
         known = self._known.get(row.id)
@@ -304,7 +309,7 @@ class Writer:
 
     def runs(self, rollout_id: int) -> dict[str, int]:
         """Return who takes part in a rollout: controller to the time when it was last heard of."""
-        rows = self._connection.execute(sa.select(_runs).where(_runs.c.rollout_id == rollout_id))
+        rows = self._connection.execute(_RUNS, {"rollout_id": rollout_id})
         return {row.controller: row.seen_at for row in rows}
 
     def note_word(self, rollout_id: int, word: str, who: str, why: str) -> None:
@@ -330,8 +335,10 @@ class Writer:
 
     def quarantine(self, *digests: str) -> dict[str, Quarantined]:
         """Return what is in quarantine, by digest; of `digests` only, where some are given."""
-        query = sa.select(_quarantine).where(_quarantine.c.released_at.is_(None))
-        rows = self._connection.execute(query.where(_quarantine.c.digest.in_(digests)) if digests else query)
+        if digests:
+            rows = self._connection.execute(_THESE_IN_QUARANTINE, {"digests": digests})
+        else:
+            rows = self._connection.execute(_IN_QUARANTINE)
         return {row.digest: Quarantined(row.digest, row.version, row.host, row.reason, utc(row.at)) for row in rows}
 
     def put_in_quarantine(self, digest: str, version: str | None, host: str, reason: str) -> None:
