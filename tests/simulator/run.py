@@ -6,18 +6,21 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from random import Random
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / ".collections")]
 
 from simulated.episode import Episode, Outcome  # noqa: E402
 from simulated.faults import Fault  # noqa: E402
+from simulated.wish import size  # noqa: E402
 
 # How often (s) it says how far it is.
 SAY_EVERY = 10.0
@@ -38,7 +41,7 @@ def main() -> int:
     seeds = [options.episode] if options.episode else [f"{options.seed}/{number}" for number in numbers]
     began, said = time.monotonic(), time.monotonic()
     outcomes: list[Outcome] = []
-    for outcome in _play(seeds, options.hosts, options.jobs):
+    for outcome in _until_interrupted(_play(seeds, options.hosts, options.jobs)):
         outcomes.append(outcome)
         for one in outcome.violations[:3]:
             again = _again(outcome.seed, options.hosts)
@@ -51,12 +54,22 @@ def main() -> int:
     return 1 if any(one.violations for one in outcomes) else 0
 
 
+def _until_interrupted(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """Ctrl-C ends it early: the totals are of what was played."""
+    try:
+        yield from outcomes
+    except KeyboardInterrupt:
+        print("interrupted; so far:", flush=True)
+
+
 def _play(seeds: list[str], hosts: int | None, jobs: int) -> Iterator[Outcome]:
+    # The largest go first: a pool that ends with one of them would wait for it.
+    seeds = sorted(seeds, key=lambda seed: size(Random(seed)) < LARGE) if hosts is None else seeds
     play = partial(_episode, hosts)
     if min(jobs, len(seeds)) == 1:
         yield from map(play, seeds)
         return
-    with multiprocessing.Pool(min(jobs, len(seeds))) as pool:
+    with multiprocessing.Pool(min(jobs, len(seeds)), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         found: Iterable[Outcome] = pool.imap_unordered(play, seeds)
         yield from found
 

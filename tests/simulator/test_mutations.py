@@ -16,8 +16,8 @@ from simulated import faults
 from simulated.episode import Episode
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import IN_FLIGHT, Phase
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout import conduct, turn
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import RolloutRecord, Writer
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout import back, conduct, gate, turn
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import OPEN, RolloutRecord, Writer
 
 # A break must be found within so many small episodes.
 EPISODES = 60
@@ -67,7 +67,7 @@ def _holder_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever was at a turn records how it went, also when somebody else has it in hand since."""
     leave = conduct.Conductor.leave
 
-    def careless(self: conduct.Conductor, host: str, outcome: turn.Left) -> None:
+    def careless(self: conduct.Conductor, host: str, outcome: turn.Left, _token: int | None = None) -> None:
         with self.ledger.write() as writer:
             rollout = writer.rollout(self.name)
             assert rollout is not None
@@ -80,7 +80,7 @@ def _holder_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _quarantine_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Writer, "quarantine", lambda _self: {})
+    monkeypatch.setattr(Writer, "quarantine", lambda _self, *_digests: {})
 
 
 def _nobody_is_held_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +94,51 @@ def _nobody_is_held_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conduct, "ask", greedy)
 
 
+def _group_budget_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate.Places, "full", lambda *_all: None)
+
+
+def _failures_in_a_group_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate.Places, "failed_too_often", lambda *_all: None)
+
+
+def _soak_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "_soaking", lambda *_all: None)
+
+
+def _window_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate.Places, "outside_of_window", lambda *_all: None)
+
+
+def _word_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    _before_the_gate(monkeypatch, lambda rollout, _host: replace(rollout, state=OPEN))
+
+
+def _all_recalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only the wave that failed goes back."""
+    recalled = back.recalled
+    monkeypatch.setattr(back, "recalled", lambda rollout, _told: recalled(rollout, back.OnFailure.ROLLBACK_ALL))
+
+
+def _nobody_recalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(back, "recalled", lambda *_all: [])
+
+
+def _back_without_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(back, "returned", lambda *_all: turn.Left(Phase.ROLLED_BACK, "it should be back"))
+
+
+def _all_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who goes back draws on no budget."""
+    ask_back = back.ask_back
+
+    def hasty(rollout: RolloutRecord, host: str, *rest: Any) -> gate.Verdict:
+        hosts = tuple(one for one in rollout.hosts if one.host == host)
+        return ask_back(replace(rollout, hosts=hosts), host, *rest)
+
+    monkeypatch.setattr(back, "ask_back", hasty)
+
+
 @pytest.mark.parametrize(
     ("mutate", "rules"),
     [
@@ -104,6 +149,15 @@ def _nobody_is_held_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(_holder_ignored, {"two leases"}, id="token ignored"),
         pytest.param(_quarantine_forgotten, {"quarantine"}, id="quarantine forgotten"),
         pytest.param(_nobody_is_held_by_others, {"two leases"}, id="lease ignored"),
+        pytest.param(_group_budget_ignored, {"group"}, id="budget of a group ignored"),
+        pytest.param(_failures_in_a_group_ignored, {"failures"}, id="failures in a group ignored"),
+        pytest.param(_soak_ignored, {"soak"}, id="soak ignored"),
+        pytest.param(_window_ignored, {"window"}, id="window ignored"),
+        pytest.param(_word_ignored, {"word"}, id="pause and halt ignored"),
+        pytest.param(_all_recalled, {"recall"}, id="too many are brought back"),
+        pytest.param(_nobody_recalled, {"recall"}, id="nobody is brought back"),
+        pytest.param(_back_without_proof, {"proof"}, id="brought back without proof"),
+        pytest.param(_all_back_at_once, {"budget", "group"}, id="all are brought back at once"),
     ],
 )
 def test_a_break_is_found(mutate: Mutate, rules: set[str], monkeypatch: pytest.MonkeyPatch) -> None:

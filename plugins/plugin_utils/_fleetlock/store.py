@@ -56,6 +56,15 @@ if sa is not None:
         sa.Column("forgiven", sa.Text, nullable=False),
         info=_IN_LEDGER,
     )
+    # Put together once: each host asks that waits at the gate, every few seconds.
+    _HELD = (
+        sa.select(_locks.c.holder)
+        .select_from(_locks.outerjoin(_groups, _groups.c.name == _locks.c.group_name))
+        .where(
+            _locks.c.lease_until >= sa.bindparam("now"),
+            sa.or_(_groups.c.rollout.is_(None), _groups.c.rollout == sa.bindparam("rollout")),
+        )
+    )
 
 
 def reboot_locks_held(connection: sa.Connection, now: int, rollout: str) -> frozenset[str]:
@@ -63,12 +72,7 @@ def reboot_locks_held(connection: sa.Connection, now: int, rollout: str) -> froz
 
     `now`: the database's clock. A lock of a group that is tied to another rollout does not count.
     """
-    query = (
-        sa.select(_locks.c.holder)
-        .select_from(_locks.outerjoin(_groups, _groups.c.name == _locks.c.group_name))
-        .where(_locks.c.lease_until >= now, sa.or_(_groups.c.rollout.is_(None), _groups.c.rollout == rollout))
-    )
-    return frozenset(connection.scalars(query))
+    return frozenset(connection.scalars(_HELD, {"now": now, "rollout": rollout}))
 
 
 class LockTables:

@@ -13,6 +13,13 @@ try:
     import sqlalchemy as sa
 except ImportError:  # said by Database, in words
     sa = None  # type: ignore[assignment]
+else:
+    _TYPE = sa.DateTime(timezone=True)
+    # PostgreSQL's current_timestamp is when the transaction began: before it had to wait for others.
+    _NOW = {
+        "postgresql": sa.select(sa.func.clock_timestamp(type_=_TYPE)),
+        "sqlite": sa.select(sa.func.current_timestamp(type_=_TYPE)),
+    }
 
 from .._errors import FlotillaError, Refused
 from .schema import SCHEMA, migrate, version
@@ -83,9 +90,7 @@ class Database:
 
 def clock(connection: sa.Connection) -> int:
     """Return the time by the database's clock, in epoch seconds."""
-    # PostgreSQL's current_timestamp is when the transaction began: before it had to wait for others.
-    name = "clock_timestamp" if connection.dialect.name == "postgresql" else "current_timestamp"
-    now = connection.scalar(sa.select(getattr(sa.func, name)(type_=sa.DateTime(timezone=True))))
+    now = connection.scalar(_NOW.get(connection.dialect.name, _NOW["sqlite"]))
     if not isinstance(now, datetime):
         raise FlotillaError(f"internal error: the database's clock says {now!r}")
     return int((now if now.tzinfo else now.replace(tzinfo=timezone.utc)).timestamp())

@@ -71,7 +71,8 @@ def ask(
     others = [one for one in rollout.hosts if one.host != host]
     adrift = [one for one in others if one.phase in IN_FLIGHT and lost(one, now, gone)]
     bad = [one for one in others if one.phase in BAD]
-    flying = [one for one in others if one.phase in IN_FLIGHT and one not in adrift]
+    nobodys = {one.host for one in adrift}
+    flying = [one for one in others if one.phase in IN_FLIGHT and one.host not in nobodys]
     if len(bad) > max_failures:
         shown = "; ".join(f"{one.host} {one.phase.value}: {one.why}" for one in bad[:5])
         return Verdict(Answer.STOP, f"max_failures is {max_failures}, and {len(bad)} failed: {shown}")
@@ -99,7 +100,8 @@ def ask(
             moving=bool(flying),
         )
     bad += adrift
-    before = [one for one in others if one.wave < me.wave and one.phase is not Phase.CONFIRMED and one not in bad]
+    done = {one.host for one in bad}
+    before = [one for one in others if one.wave < me.wave and one.phase is not Phase.CONFIRMED and one.host not in done]
     if before:
         shown = ", ".join(f"{one.host} ({one.phase.value})" for one in before[:5])
         # That wave may itself wait for something that comes by itself.

@@ -36,6 +36,24 @@ else:
         _rollouts.c.revision,
         _rollouts.c.terms,
     )
+    # What each host asks that waits at the gate, every few seconds: put together once.
+    _NEWEST = _HEAD.where(_rollouts.c.name == sa.bindparam("name")).order_by(_rollouts.c.id.desc()).limit(1)
+    _CHANGED_HOSTS = sa.select(_hosts).where(
+        _hosts.c.rollout_id == sa.bindparam("rollout_id"), _hosts.c.revision > sa.bindparam("known")
+    )
+    _RUNS = sa.select(_runs).where(_runs.c.rollout_id == sa.bindparam("rollout_id"))
+    # What each step of a turn records. (Whatever else is given besides the names below is set.)
+    _MOVE = _hosts.update().where(
+        _hosts.c.rollout_id == sa.bindparam("of_rollout"),
+        _hosts.c.host == sa.bindparam("of_host"),
+        _hosts.c.token == sa.bindparam("of_token"),
+    )
+    _MOVED = _transitions.insert()
+    _CHANGE = _rollouts.update().where(_rollouts.c.id == sa.bindparam("of_rollout"))
+    _CHANGE = _CHANGE.values(revision=_rollouts.c.revision + 1)
+    _REVISION = sa.select(_rollouts.c.revision).where(_rollouts.c.id == sa.bindparam("of_rollout"))
+    _IN_QUARANTINE = sa.select(_quarantine).where(_quarantine.c.released_at.is_(None))
+    _THESE_IN_QUARANTINE = _IN_QUARANTINE.where(_quarantine.c.digest.in_(sa.bindparam("digests", expanding=True)))
 
 from .._errors import FlotillaError
 from .._model.phase import AWAY, IN_FLIGHT, Phase, may_go
@@ -158,12 +176,12 @@ class Writer:
 
     def rollout(self, name: str) -> RolloutRecord | None:
         """Return the newest rollout of that name. Only what has changed since the last look is read."""
-        return self._read(_newest(name))
+        return self._read(_NEWEST, name=name)
 
     def near(self, name: str, host: str) -> RolloutRecord | None:
         """Return the newest rollout of that name with what the gate's answer for `host` depends on, and no more: its
         own record, who is in the middle of a turn or failed, what tells whether the waves before it are done."""
-        row = self._connection.execute(_newest(name)).one_or_none()
+        row = self._connection.execute(_NEWEST, {"name": name}).one_or_none()
         if row is None or row.terms is None:
             return self.rollout(name)
         known = self._known.get((row.id, host))
@@ -178,8 +196,8 @@ class Writer:
         """Return the rollout of that number."""
         return self._read(_HEAD.where(_rollouts.c.id == rollout_id))
 
-    def _read(self, head: sa.Select[Any]) -> RolloutRecord | None:
-        row = self._connection.execute(head).one_or_none()
+    def _read(self, head: sa.Select[Any], **values: object) -> RolloutRecord | None:
+        row = self._connection.execute(head, values).one_or_none()
         if row is None:
             return None
         known = self._known.get(row.id)
@@ -188,7 +206,6 @@ class Writer:
             known = None
         if known is not None and known.revision == row.revision:
             return known.record
-        query = sa.select(_hosts).where(_hosts.c.rollout_id == row.id)
         if known is None:
             plan = json.loads(
                 self._connection.execute(sa.select(_rollouts.c.plan).where(_rollouts.c.id == row.id)).scalar_one()
@@ -197,8 +214,8 @@ class Writer:
         else:
             plan = known.record.plan
             hosts = dict(known.hosts)
-            query = query.where(_hosts.c.revision > known.revision)
-        hosts.update((one.host, host_record(one)) for one in self._connection.execute(query))
+        changed = {"rollout_id": row.id, "known": -1 if known is None else known.revision}
+        hosts.update((one.host, host_record(one)) for one in self._connection.execute(_CHANGED_HOSTS, changed))
         inorder = tuple(sorted(hosts.values(), key=lambda one: (one.wave, one.position)))
         record = RolloutRecord(row.id, row.name, row.state, row.why, plan, row.created_at, row.ended_at, inorder)
         if row.id not in self._changed:
@@ -209,9 +226,9 @@ class Writer:
     def _change(self, rollout_id: int) -> int:
         """Begin a change of a rollout or its hosts; return its revision, the same for a whole transaction."""
         if rollout_id not in self._changed:
-            mine = _rollouts.c.id == rollout_id
-            self._connection.execute(_rollouts.update().where(mine).values(revision=_rollouts.c.revision + 1))
-            found = self._connection.execute(sa.select(_rollouts.c.revision).where(mine)).scalar_one()
+            mine = {"of_rollout": rollout_id}
+            self._connection.execute(_CHANGE, mine)
+            found = self._connection.execute(_REVISION, mine).scalar_one()
             self._changed[rollout_id] = int(found)
         return self._changed[rollout_id]
 
@@ -278,24 +295,14 @@ class Writer:
         if not may_go(record.phase, phase):
             raise FlotillaError(f"internal error: {host} cannot go from {record.phase.value} to {phase.value}")
         revision = self._change(rollout.id)
+        mine = {"of_rollout": rollout.id, "of_host": host, "of_token": record.token}
         result = self._connection.execute(
-            _hosts.update()
-            .where(_hosts.c.rollout_id == rollout.id, _hosts.c.host == host, _hosts.c.token == record.token)
-            .values(phase=phase.value, why=why, revision=revision, **values)
+            _MOVE, {**mine, "phase": phase.value, "why": why, "revision": revision, **values}
         )
         if result.rowcount != 1:
             raise FlotillaError(f"cannot record that {host} is {phase.value}: lease {record.token} was taken over")
-        self._connection.execute(
-            _transitions.insert().values(
-                rollout_id=rollout.id,
-                host=host,
-                at=self.now,
-                phase_before=record.phase.value,
-                phase=phase.value,
-                why=why,
-                controller=by,
-            )
-        )
+        moved = {"rollout_id": rollout.id, "host": host, "at": self.now, "why": why, "controller": by}
+        self._connection.execute(_MOVED, {**moved, "phase_before": record.phase.value, "phase": phase.value})
 
     def take(self, rollout_id: int, host: str, controller: str, seconds: int) -> None:
         """Record that `controller` has `host` in hand for so long, by a new lease; its phase stays."""
@@ -342,7 +349,7 @@ class Writer:
 
     def runs(self, rollout_id: int) -> dict[str, int]:
         """Return who takes part in a rollout: controller to the time when it was last heard of."""
-        rows = self._connection.execute(sa.select(_runs).where(_runs.c.rollout_id == rollout_id))
+        rows = self._connection.execute(_RUNS, {"rollout_id": rollout_id})
         return {row.controller: row.seen_at for row in rows}
 
     def note_word(self, rollout_id: int, word: str, who: str, why: str) -> None:
@@ -368,8 +375,10 @@ class Writer:
 
     def quarantine(self, *digests: str) -> dict[str, Quarantined]:
         """Return what is in quarantine, by digest; of `digests` only, where some are given."""
-        query = sa.select(_quarantine).where(_quarantine.c.released_at.is_(None))
-        rows = self._connection.execute(query.where(_quarantine.c.digest.in_(digests)) if digests else query)
+        if digests:
+            rows = self._connection.execute(_THESE_IN_QUARANTINE, {"digests": digests})
+        else:
+            rows = self._connection.execute(_IN_QUARANTINE)
         return {row.digest: Quarantined(row.digest, row.version, row.host, row.reason, utc(row.at)) for row in rows}
 
     def put_in_quarantine(self, digest: str, version: str | None, host: str, reason: str) -> None:
@@ -386,7 +395,3 @@ class Writer:
             .values(released_at=self.now, released_by=who)
         )
         return bool(result.rowcount)
-
-
-def _newest(name: str) -> sa.Select[Any]:
-    return _HEAD.where(_rollouts.c.name == name).order_by(_rollouts.c.id.desc()).limit(1)

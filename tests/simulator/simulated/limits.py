@@ -24,6 +24,7 @@ class Limits:
 
     policy: Mapping[str, Any]
     variables: Variables
+    missing: frozenset[str]
     max_unavailable: int
     max_failures: int
     unavailable: Mapping[Group, int]
@@ -33,7 +34,8 @@ class Limits:
     def of(
         cls, policy: Mapping[str, Any], hosts: Collection[str], missing: Collection[str], variables: Variables
     ) -> Limits:
-        """`missing`: hosts that could not be observed: nobody knows that they are up, so they draw on all budgets."""
+        """`missing`: hosts that could not be observed: nobody knows that they are up. What they draw on the budgets is
+        taken off for as long as the rollout lasts; they are not to be counted again."""
         total = len(hosts) + len(missing)
 
         def per(option: str) -> dict[Group, int]:
@@ -48,6 +50,7 @@ class Limits:
         return cls(
             policy,
             variables,
+            frozenset(missing),
             amount(policy["max_unavailable"], total) - len(missing),
             amount(policy["max_failures"], total) - len(missing),
             per("max_unavailable_per"),

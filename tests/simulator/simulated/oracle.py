@@ -285,7 +285,9 @@ class Oracle:
 
     def _budget(self, books: Books, why: str) -> None:
         self.checks += 1
-        away = [name for name, one in self._machines.items() if one.away or self._turns.get(name)]
+        missing = books.limits.missing
+        held = {name for name, turns in self._turns.items() if turns}
+        away = [name for name, one in self._machines.items() if (one.away or name in held) and name not in missing]
         self.most_away = max(self.most_away, len(away))
         allowed = books.limits.max_unavailable
         if len(away) > allowed:

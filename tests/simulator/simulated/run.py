@@ -202,7 +202,9 @@ class Run:
                 # It wakes at the worst moment, when another run has the host in hand, if there is one.
                 yield stage.times.lease
                 asleep_until = stage.world.now + 2.0 * RUN_LEASE
-                while stage.world.now < asleep_until and not stage.oracle.in_other_hands(self.controller, host):
+                while self.alive and stage.world.now < asleep_until:
+                    if stage.oracle.in_other_hands(self.controller, host):
+                        break
                     yield POLL
                 if not self.alive:
                     return

@@ -29,13 +29,13 @@ class Wish:
 
 
 def size(random: Random) -> int:
-    """Return how many hosts a fleet has."""
+    """Return how many hosts a fleet has. It is the first that is drawn by a seed: so it is known beforehand."""
     chance = random.random()
-    if chance < 0.6:
+    if chance < 0.45:
         return random.randint(3, 20)
-    if chance < 0.95:
+    if chance < 0.86:
         return random.randint(21, 60)
-    if chance < 0.993:
+    if chance < 0.995:
         return random.randint(61, LARGE)
     return 1000
 

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout import back
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.back import (
     OnFailure,
     WayBack,
@@ -18,7 +19,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.bac
     returned,
 )
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.conduct import Conductor
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.gate import Answer
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.gate import Answer, Verdict
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import (
     HostRecord,
     Ledger,
@@ -197,3 +198,67 @@ def test_what_was_saved_is_known_to_the_next_turn(tmp_path: Path) -> None:
         record = writer.rollout("upgrade")
         assert record is not None
         assert writer.saved(record.id, "h1") is None
+
+
+POLICY = Policy.parse({"waves": [2, 1], "max_unavailable": 1, "max_failures": 0})
+
+
+@pytest.mark.parametrize(
+    ("again", "phase", "admitted"),
+    [
+        (Seen("h3", driver="ostree", booted=OLD, staged=NEW, offer=NEW), "staged", True),
+        (Seen("h3", driver="ostree", booted=NEW, offer=NEW), "staged", True),
+        (Seen("h3", trouble="no route", reachable=False), "unreachable", False),
+        (Seen("h3", driver="ostree", booted=NEW, offer=NEW, on_trial=NEW.digest), "unreachable", False),
+    ],
+    ids=["up again", "runs the target, unjudged", "still lost", "on trial"],
+)
+def test_a_host_that_is_up_again_is_not_in_the_way(tmp_path: Path, again: Seen, phase: str, admitted: bool) -> None:
+    way = _failed_after(tmp_path, "h1", "h2")
+    with way.ledger.write() as writer:
+        rollout = writer.rollout("upgrade")
+        assert rollout is not None
+        for step in (Phase.STAGED, Phase.UNREACHABLE):
+            writer.move(rollout, "h3", step, "no answer", "c1")
+            rollout = writer.rollout("upgrade")
+            assert rollout is not None
+    way.recall(OnFailure.ROLLBACK_ALL)
+    with pytest.raises(FlotillaError, match="max_unavailable is 1: h3"):
+        way.enter("h1", 600, Clock(), lambda _text: None)
+    way.plan([*FLEET[:2], again], POLICY, check=True)
+    assert _phases(way) == ["recalled", "recalled", "unreachable"]
+    way.plan([*FLEET[:2], again], POLICY, check=False)
+    assert _phases(way) == ["recalled", "recalled", phase]
+    if admitted:
+        assert way.enter("h1", 600, Clock(), lambda _text: None)["admitted"] is True
+    else:
+        with pytest.raises(FlotillaError, match="max_unavailable is 1: h3"):
+            way.enter("h1", 600, Clock(), lambda _text: None)
+
+
+def _answering(monkeypatch: pytest.MonkeyPatch, *verdicts: Verdict) -> None:
+    """The gate gives these answers, one after the other, and then the real ones."""
+    left, real = list(verdicts), back.ask_back
+    monkeypatch.setattr(back, "ask_back", lambda *what: left.pop(0) if left else real(*what))
+
+
+def test_a_wait_in_which_nothing_moves_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    way = _failed_after(tmp_path, "h1", "h2")
+    way.recall(OnFailure.ROLLBACK_ALL)
+    _answering(monkeypatch, *[Verdict(Answer.WAIT, "nobody has h2 in hand")] * 100)
+    with pytest.raises(FlotillaError, match=r"nobody has h2 in hand \(nothing has moved for 120 s\)"):
+        way.enter("h1", 600, Clock(), lambda _text: None)
+
+
+def test_only_the_pause_counts_against_the_patience_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    way = _failed_after(tmp_path, "h1", "h2")
+    way.recall(OnFailure.ROLLBACK_ALL)
+    busy, paused = Verdict(Answer.WAIT, "h2 goes", moving=True), Verdict(Answer.WAIT, "paused", True, paused=True)
+    _answering(monkeypatch, *[busy] * 100, paused, paused)
+    said: list[str] = []
+    assert way.enter("h1", 600, Clock(), said.append, pause_timeout=10)["admitted"] is True
+    assert said[-1] == "waiting: paused"
+    way.back("h1", {"rollback": BACK, "verdict": HEALTHY})
+    _answering(monkeypatch, *[paused] * 100)
+    with pytest.raises(FlotillaError, match="paused; h2 waited 10 s"):
+        way.enter("h2", 600, Clock(), lambda _text: None, pause_timeout=10)

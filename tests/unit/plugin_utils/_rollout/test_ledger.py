@@ -159,3 +159,15 @@ def test_a_way_that_is_not_in_the_table(tmp_path: Path) -> None:
     with pytest.raises(FlotillaError, match="h1 cannot go from steady to confirmed"), ledger.write() as writer:
         writer.move(_record(ledger), "h1", Phase.CONFIRMED, "hope", "c1")
     assert ledger.transitions(_record(ledger).id) == []
+
+
+def test_quarantine_of_some(tmp_path: Path) -> None:
+    ledger = _open(tmp_path)
+    with ledger.write() as writer:
+        for digest in ("a", "b", "c"):
+            writer.put_in_quarantine(digest, "1", "h0", "bad")
+            writer.put_in_quarantine(digest, "1", "h1", "bad again")
+        writer.release("c", "somebody")
+        assert set(writer.quarantine()) == {"a", "b"}
+        assert set(writer.quarantine("b", "c", "d")) == {"b"}
+        assert writer.quarantine("b")["b"].host == "h0"

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from backends import ledger_url
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import Refused
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._fleetlock import store
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout import schema
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import Ledger
@@ -79,6 +80,17 @@ def test_a_migrated_ledger_is_like_a_new_one(tmp_path: Path) -> None:
     Ledger(url)
     assert migrated == _shape(url)
     assert set(migrated) == set(schema.tables.tables)
+
+
+def test_a_server_has_made_its_tables_already(tmp_path: Path) -> None:
+    url = ledger_url(tmp_path)
+    schema_1.make(url, canonical(PLAN))
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        store.tables.create_all(connection)
+        store.LockTables(connection, 1000).take("node", "all", 600)
+    with Ledger(url).write() as writer:
+        assert store.reboot_locks_held(writer.connection, 1000, "upgrade") == {"node"}
+    assert _versions(url) == list(range(1, schema.SCHEMA + 1))
 
 
 @pytest.mark.parametrize("old", [True, False])
