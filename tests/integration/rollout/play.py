@@ -156,6 +156,12 @@ class Play:
         lines = path.read_text().splitlines() if path.exists() else []
         return [(one["host"], one["event"]) for one in map(json.loads, lines)]
 
+    def offer(self, version: str) -> None:
+        """Have the channels offer another version."""
+        new = {"id": version * 64, "digest": version * 64, "version": version}
+        for host in self.hosts:
+            (self.folder / f"{host}.json").write_text(json.dumps({**self._state(host), "offer": new}))
+
     def forget_events(self) -> None:
         (self.folder / "events.jsonl").unlink(missing_ok=True)
 
