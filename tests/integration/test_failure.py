@@ -273,7 +273,10 @@ def test_what_was_saved_goes_with_the_host_into_a_new_rollout(fleet: Fleet) -> N
         pre="ansible.builtin.set_fact: {flotilla_saved: {weight: 7}}",
         post="ansible.builtin.fail: {msg: 'the scheduler is away'}",
     )
-    assert play.run(**hooks).rc == 0
+    failed = play.run(**hooks)
+    assert failed.rc != 0
+    assert "the scheduler is away" in failed.output
+    assert play.phases() == {"h1": "confirmed"}
     assert play.saved() == ["h1"]
     play.offer("3")
     hooks = _hooks(

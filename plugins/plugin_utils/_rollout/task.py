@@ -145,7 +145,8 @@ def _ended(conductor: Conductor, hosts: Sequence[str] | None) -> dict[str, Any]:
 def _drained(restorer: Restorer) -> dict[str, Any]:
     """Tell the play that gives the work back who was left without it."""
     hosts = restorer.left_drained()
-    fact = {"hosts": hosts or NOBODY, "order": hosts}
+    # A play in which all hosts fail is the last one; the controller is among them, so that the books are closed.
+    fact = {"hosts": ["localhost", *hosts] if hosts else NOBODY, "order": hosts}
     sentence = f"drained, as the ledger has it: {', '.join(hosts)}" if hosts else "nobody is drained"
     return {"changed": False, "msg": sentence, "ansible_facts": {"flotilla_drained": fact}}
 
