@@ -86,6 +86,7 @@ def test_nothing_is_recorded_of_a_host_that_is_not_in_our_hands(tmp_path: Path) 
 def test_turn_that_was_taken_over_ends_without_giving_back(tmp_path: Path) -> None:
     run, token = _drained(tmp_path)
     heir = _planned(tmp_path, "c2", dead=("c1",))
+    heir.staged({"h1": STAGED, "h2": STAGED})
     heir.enter("h1", 600, Clock(), lambda _text: None)
     assert "lease 1 of h1 is over" in run.end_of_turn("h1", token)["why"]
     assert not run.claim("h1", CALM)["admitted"]
