@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ import sqlalchemy as sa
 ROOT = Path(__file__).parents[3]
 STAND_INS = ("Deployment", "DeploymentInfo", "DeploymentBoot", "DeploymentConfirm", "DeploymentRollback", "HostHealth")
 # How long (s) any playbook here may take; they take 2 to 5.
-PATIENCE = 40
+PATIENCE = 400
 OLD = {"id": "1", "digest": "a" * 64, "version": "1"}
 NEW = {"id": "b" * 64, "digest": "b" * 64, "version": "2"}
 AWAY = {"guarded", "activating", "booted", "healthy", "returning"}
@@ -124,15 +126,21 @@ class Play:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
-    def freeze(self, process: subprocess.Popen[str], seconds: float) -> None:
-        """Have the run with all that belongs to it sleep, as a laptop does that is closed; return after so long."""
-        for pid in _family(process.pid):
-            os.kill(pid, signal.SIGSTOP)
-        time.sleep(seconds)
+    @contextmanager
+    def asleep(self, process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
+        """Have the run with all that belongs to it sleep, as a laptop does that is closed; it wakes at the end.
 
-    def wake(self, process: subprocess.Popen[str]) -> None:
-        for pid in _family(process.pid):
-            os.kill(pid, signal.SIGCONT)
+        What is done meanwhile begins after so many seconds.
+        """
+        family = _family(process.pid)
+        for pid in family:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+            yield
+        finally:
+            for pid in family:
+                os.kill(pid, signal.SIGCONT)
 
     def wait_for(self, event: str, process: subprocess.Popen[str]) -> None:
         """Wait until a host of that run has come to `event`."""
