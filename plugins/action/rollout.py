@@ -20,7 +20,7 @@ class ActionModule(ControllerAction):
     SPEC = {
         "state": {
             "type": "str",
-            "choices": ["planned", "staged", "recalled", "ended", "released", "halted", "paused", "resumed"],
+            "choices": ["planned", "staged", "recalled", "drained", "ended", "released", "halted", "paused", "resumed"],
             "required": True,
         },
         "name": {"type": "str", "default": "upgrade"},

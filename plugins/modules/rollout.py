@@ -14,6 +14,8 @@ description:
   - O(state=staged) takes note of who is staged, and stops the rollout when too many are not.
   - O(state=recalled) records which confirmed hosts must go back because too many others failed, by O(on_failure), and leaves
     the names with the play that brings them back. What was recorded by an earlier run comes with them.
+  - O(state=drained) looks up which hosts are on record as drained, whichever run did it, and leaves the names with the play that
+    gives their work back.
   - O(state=halted) has no further host touched, by any run, until O(state=resumed); hosts in flight finish their turn.
     O(state=paused) does the same, and hosts that wait go on waiting. Both stand over failures and re-runs.
   - O(state=ended) closes the books, and fails with one sentence when a host is not confirmed. It does nothing in a run that
@@ -23,7 +25,7 @@ options:
   state:
     description: The step.
     type: str
-    choices: [planned, staged, recalled, ended, released, halted, paused, resumed]
+    choices: [planned, staged, recalled, drained, ended, released, halted, paused, resumed]
     required: true
   name:
     description: The name of the rollout. Runs of one name on one ledger are one rollout, with one budget.

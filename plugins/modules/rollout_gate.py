@@ -14,8 +14,12 @@ description:
   - O(state=left) records how the turn ended, from the results of its tasks, and fails unless the host is confirmed. That takes
     proof of every step - the target runs, the verdict was good, the confirm succeeded. While the database does not answer
     it is tried again, for ten minutes.
-  - O(state=saved) records what the host was like before its turn changed it, so that it is known to whoever ends the turn, also
-    to a later run. With an empty O(saved) it is forgotten - the host is as it was.
+  - O(state=saved) records that the host is about to be drained, and what it was like before, so that it is known to whoever
+    gives its work back, also to a later run.
+  - O(state=restoring) tells whether its work may be given back to a host that is on record as drained. With O(token), at the end
+    of its turn - not so when the host was taken over meanwhile. Without, to a host that a run left drained which is dead or was
+    refused - not so when another run has it in hand, or when O(observed) does not prove that its guard is not armed.
+    O(state=restored) records that it was done.
   - O(state=returning) waits until a confirmed host that was recalled may go back, and O(state=returned) records how that
     ended. It fails unless the host is proven to run what it ran before, in good health.
   - The play must have C(strategy=ansible.builtin.host_pinned), so that hosts that wait cannot starve hosts in flight.
@@ -23,7 +27,7 @@ options:
   state:
     description: The side of the gate.
     type: str
-    choices: [entered, saved, left, returning, returned]
+    choices: [entered, saved, restoring, restored, left, returning, returned]
     required: true
   name:
     description: The name of the rollout. Runs of one name on one ledger are one rollout, with one budget.
@@ -38,7 +42,9 @@ options:
     type: int
     default: 3600
   token:
-    description: The fencing token that the gate gave, for O(state=left) and O(state=returned). With an older one nothing is recorded.
+    description:
+      - The fencing token that the gate gave, for O(state=restoring), O(state=left) and O(state=returned). With an older one
+        nothing is recorded.
     type: int
   results:
     description:
@@ -52,6 +58,10 @@ options:
     default: 86400
   saved:
     description: What to record with O(state=saved).
+    type: dict
+    default: {}
+  observed:
+    description: The registered result of M(flotilla.container_os.deployment_info), for O(state=restoring).
     type: dict
     default: {}
 notes:
@@ -69,8 +79,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 admitted:
-  description: The host may be touched now. Not so when it is confirmed already.
-  returned: with O(state=entered)
+  description: The host may be touched now. Not so when it is confirmed already, or its work is not ours to give back.
+  returned: with O(state=entered) and O(state=restoring)
   type: bool
 msg:
   description: What was done, in a sentence.
@@ -86,7 +96,7 @@ token:
   type: int
 saved:
   description: What an earlier run recorded of the host and nobody has brought back yet; null when there is nothing.
-  returned: with O(state=entered)
+  returned: with O(state=entered) and O(state=restoring)
   type: dict
 phase:
   description: The phase that was recorded.

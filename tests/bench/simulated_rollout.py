@@ -75,7 +75,8 @@ def measure(fleets: tuple[int, ...] = FLEETS) -> None:
             each = cpu / hosts
             against = each / first.setdefault(step, each)
             print(
-                f"{hosts:>6}  {step:<18}{calls / hosts:>10.3f}{cpu / max(1, calls):>9.2f}{each:>9.2f}   {against:.2f} x",
+                f"{hosts:>6}  {step:<18}{calls / hosts:>10.3f}{cpu / max(1, calls):>9.2f}{each:>9.2f}   "
+                f"{against:.2f} x",
                 flush=True,
             )
     print(

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parent / "rollout"))
 from play import Play, copy_collection
@@ -196,6 +199,95 @@ def test_what_a_turn_finds_is_brought_back_also_by_a_later_run(fleet: Fleet) -> 
     assert run.rc == 0, run.output
     assert "h1 weighs 7 again" in run.output
     assert "h2 weighs 0 again" in run.output
+    assert play.saved() == []
+
+
+def _hooks(play: Play, **hooks: str) -> dict[str, str]:
+    """Write hooks that say what they do; return the variables that name them."""
+    for name in ("drain", "undrain"):
+        hooks.setdefault(name, f"ansible.builtin.debug: {{msg: '{name}ed {{{{ inventory_hostname }}}}'}}")
+    for name, task in hooks.items():
+        (play.folder / f"{name}.yml").write_text(f"- name: Hook\n  {task}\n")
+    return {f"upgrade_{name}_tasks": str(play.folder / f"{name}.yml") for name in hooks}
+
+
+@pytest.mark.parametrize("refusal", ["at the plan", "at the gate"])
+def test_what_a_dead_run_drained_gets_its_work_back_from_a_run_that_is_refused(fleet: Fleet, refusal: str) -> None:
+    play = fleet(2)
+    hooks = _hooks(
+        play,
+        pre="ansible.builtin.set_fact: {flotilla_saved: {weight: 7}}",
+        post="ansible.builtin.debug: {msg: '{{ inventory_hostname }} weighs {{ flotilla_saved.weight }} again'}",
+    )
+    play.order(h2=("boot", "hang"))
+    play.kill_when("hangs at boot", **hooks)
+    play.order()
+    assert play.saved() == ["h2"]
+    if refusal == "at the plan":
+        _tell(play, "halt", why="the storage is degraded")
+        refused = play.run(**hooks)
+        assert "cannot go on with rollout upgrade: halted by" in refused.output
+    else:
+        # h1 is confirmed; h2 would be the first to go, but its window is closed.
+        with sa.create_engine(play.url).begin() as connection:
+            plan = json.loads(connection.exec_driver_sql("select plan from rollouts").scalar_one())
+            never = {"days": ["mon"], "from": "00:00", "to": "00:01", "tz": "UTC", "hosts": None}
+            later = (datetime.now(timezone.utc) + timedelta(days=3)).strftime("%a").lower()
+            plan["policy"]["windows"] = [{**never, "days": [later]}]
+            for one in (one for wave in plan["waves"] for one in wave):
+                one["windows"] = [0]
+            connection.execute(sa.text("update rollouts set plan = :plan"), {"plan": json.dumps(plan)})
+        window = {"days": [later], "from": "00:00", "to": "00:01", "tz": "UTC"}
+        refused = play.run(**hooks, upgrade_windows=[window])
+        assert "is outside of its window" in refused.output
+    assert refused.rc != 0
+    assert play.those_that("down") == ["h1"]
+    assert "undrained h2" in refused.output
+    assert "h2 weighs 7 again" in refused.output
+    assert play.saved() == []
+
+
+def test_run_that_is_refused_undrains_nobody_whom_another_has_in_hand(fleet: Fleet) -> None:
+    play = fleet(2)
+    hooks = _hooks(play)
+    play.order(h1=("booted", "wait"))
+    first = play.start(**hooks)
+    play.wait_for("waits at booted", first)
+    refused = play.run(**hooks, upgrade_max_failures=1)
+    assert refused.rc != 0
+    assert "driven by" in refused.output
+    assert "undrained" not in refused.output
+    assert play.saved() == ["h1"]
+    play.order()
+    done = play.end(first)
+    assert done.rc == 0, done.output
+    assert "undrained h1" in done.output
+    assert play.saved() == []
+
+
+def test_what_was_saved_goes_with_the_host_into_a_new_rollout(fleet: Fleet) -> None:
+    """The hook that brings it back fails; a new version is planned meanwhile."""
+    play = fleet(1)
+    hooks = _hooks(
+        play,
+        pre="ansible.builtin.set_fact: {flotilla_saved: {weight: 7}}",
+        post="ansible.builtin.fail: {msg: 'the scheduler is away'}",
+    )
+    failed = play.run(**hooks)
+    assert failed.rc != 0
+    assert "the scheduler is away" in failed.output
+    assert play.phases() == {"h1": "confirmed"}
+    assert play.saved() == ["h1"]
+    play.offer("3")
+    hooks = _hooks(
+        play,
+        pre="ansible.builtin.set_fact: {flotilla_saved: {weight: 0}}",
+        post="ansible.builtin.debug: {msg: '{{ inventory_hostname }} weighs {{ flotilla_saved.weight }} again'}",
+    )
+    run = play.run(**hooks)
+    assert run.rc == 0, run.output
+    assert play.versions() == {"h1": "3"}
+    assert "h1 weighs 7 again" in run.output
     assert play.saved() == []
 
 

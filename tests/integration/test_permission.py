@@ -12,7 +12,7 @@ from play import Play
 
 Fleet = Callable[[int], Play]
 # Longer than the steps of a stand-in's turn, short enough to sleep past (s).
-LEASE = 3
+LEASE = 10
 
 
 @pytest.fixture
@@ -33,12 +33,11 @@ def test_stale_controller_reboots_nobody(fleet: Fleet, step: str, words: str) ->
     play.order(h1=(step, "wait"))
     sleeper = play.start(flotilla_lease=LEASE)
     play.wait_for(f"waits at {step}", sleeper)
-    play.freeze(sleeper, LEASE + 1.5)
-    play.order(h2=("booted", "wait"))
-    other = play.start(flotilla_lease=60)
-    play.wait_for("waits at booted", other)  # h1 is confirmed, h2 is away
-    assert play.boots() == {"h1": 1, "h2": 1}
-    play.wake(sleeper)
+    with play.asleep(sleeper, LEASE + 1.5):
+        play.order(h2=("booted", "wait"))
+        other = play.start(flotilla_lease=60)
+        play.wait_for("waits at booted", other)  # h1 is confirmed, h2 is away
+        assert play.boots() == {"h1": 1, "h2": 1}
     time.sleep(1.5)  # time enough to do harm
     play.order()
     done, slept = play.end(other), play.end(sleeper)
@@ -55,9 +54,8 @@ def test_lease_that_ran_out_is_no_permission_even_if_nobody_took_it(fleet: Fleet
     play.order(h1=("boot", "wait"))
     run = play.start(flotilla_lease=LEASE)
     play.wait_for("waits at boot", run)
-    play.freeze(run, LEASE + 1.5)
-    play.wake(run)
-    play.order()
+    with play.asleep(run, LEASE + 1.5):
+        play.order()
     ended = play.end(run)
     assert ended.rc != 0
     assert "lease 1 has run out, and others may count it as lost; it was not told to" in ended.output
@@ -72,9 +70,8 @@ def test_short_sleep_within_the_lease_does_no_harm(fleet: Fleet) -> None:
     play.order(h1=("boot", "wait"))
     run = play.start(flotilla_lease=60)
     play.wait_for("waits at boot", run)
-    play.freeze(run, 1)
-    play.order()
-    play.wake(run)
+    with play.asleep(run, 1):
+        play.order()
     ended = play.end(run)
     assert ended.rc == 0, ended.output
     assert play.boots() == {"h1": 1}

@@ -81,9 +81,10 @@ def test_host_of_wave_1_vanishes_and_wave_2_is_not_touched(fleet: Fleet, step: s
     assert "not touched: " in run.output or "no host was rebooted" in run.output
 
 
-def test_host_that_does_not_answer_at_all_is_missed(fleet: Fleet) -> None:
+@pytest.mark.parametrize("what", ["vanish", "fail"])
+def test_host_that_cannot_be_observed_is_missed(fleet: Fleet, what: str) -> None:
     play = fleet(3)
-    play.order(h2=("observe", "vanish"))
+    play.order(h2=("observe", what))
     run = play.run()
     assert run.rc != 0
     assert "1 of 3 hosts cannot be observed" in run.output

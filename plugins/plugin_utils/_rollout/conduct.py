@@ -131,18 +131,6 @@ class Conductor(Planner):
                 say(f"waiting: {verdict.why}")
             yield GATE_PAUSE
 
-    def save(self, host: str, state: Mapping[str, Any]) -> None:
-        """Record what `host` was like before its turn changes it; nothing: it is as it was.
-
-        Raises FlotillaError unless the host is in our hands.
-        """
-        with self.ledger.write() as writer:
-            rollout = self._taking_part(writer, host)
-            record = next((one for one in rollout.hosts if one.host == host), None)
-            if record is None or record.phase not in IN_FLIGHT or record.controller != self.controller:
-                raise FlotillaError(f"{host} was not let through the gate")
-            writer.save(rollout.id, host, state) if state else writer.forget(rollout.id, host)
-
     def leave(self, host: str, outcome: Left, token: int | None = None) -> None:
         """Record how `host` left its turn. Raises FlotillaError when it is not confirmed: its play ends here.
 

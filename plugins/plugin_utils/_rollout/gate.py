@@ -86,6 +86,8 @@ def ask(
         return Verdict(Answer.GO, f"{host} is {me.phase.value} since an earlier run was cut off; going on with it")
     if me.phase is not Phase.STAGED:
         return Verdict(Answer.REFUSE, f"{host} is {me.phase.value}, not staged: {me.why or 'no reason recorded'}")
+    if me.controller not in (None, asker) and not lost(me, now, gone):
+        return Verdict(Answer.WAIT, f"{me.controller} gives its work back to {host} first", moving=True)
     closed = places.outside_of_window(host, now)
     if closed is not None:
         return closed

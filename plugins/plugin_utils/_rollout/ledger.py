@@ -276,6 +276,14 @@ class Writer:
         ]
         if rows:
             self._connection.execute(_hosts.insert(), rows)
+        # What is still to be brought back goes with the host.
+        mine = sa.select(_hosts.c.host).where(_hosts.c.rollout_id == rollout_id)
+        older = sa.select(_rollouts.c.id).where(_rollouts.c.name == name)
+        self._connection.execute(
+            _saved.update()
+            .where(_saved.c.subject.in_(mine), _saved.c.rollout_id.in_(older))
+            .values(rollout_id=rollout_id)
+        )
         return rollout_id
 
     def set_state(self, rollout_id: int, state: str, why: str | None) -> None:
@@ -329,6 +337,15 @@ class Writer:
         if result.rowcount != 1:
             raise FlotillaError(f"cannot prolong lease {token} of {host}: it was taken over")
 
+    def let_go(self, rollout_id: int, host: str) -> None:
+        """Record that nobody has `host` in hand; its phase stays."""
+        revision = self._change(rollout_id)
+        self._connection.execute(
+            _hosts.update()
+            .where(_hosts.c.rollout_id == rollout_id, _hosts.c.host == host)
+            .values(controller=None, lease_until=None, revision=revision)
+        )
+
     def join(self, rollout_id: int, controller: str, seen_at: int = 0) -> None:
         """Record that the run of `controller` takes part in a rollout, and that it lives.
 
@@ -368,6 +385,13 @@ class Writer:
         query = sa.select(_saved.c.state).where(_saved.c.rollout_id == rollout_id, _saved.c.subject == subject)
         text = self._connection.scalar(query)
         return None if text is None else dict(json.loads(text))
+
+    def left_drained(self, name: str) -> dict[str, int]:
+        """Return of which hosts something was saved in a rollout of that name: host to the rollout that has it."""
+        query = sa.select(_saved.c.subject, _saved.c.rollout_id).where(
+            _saved.c.rollout_id.in_(sa.select(_rollouts.c.id).where(_rollouts.c.name == name))
+        )
+        return {row.subject: row.rollout_id for row in self._connection.execute(query)}
 
     def forget(self, rollout_id: int, subject: str) -> None:
         """Forget what was saved: it has been brought back."""

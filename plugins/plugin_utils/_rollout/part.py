@@ -80,6 +80,9 @@ class Participant:
             raise Refused(f"cannot go on with rollout {self.name}: the ledger has none of that name")
         return rollout
 
+    def _newest(self, writer: Writer, host: str | None) -> RolloutRecord | None:
+        return writer.rollout(self.name) if host is None else writer.near(self.name, host)
+
 
 def version_of(rollout: RolloutRecord, host: str) -> str | None:
     for wave in rollout.plan["waves"]:
@@ -88,6 +91,3 @@ def version_of(rollout: RolloutRecord, host: str) -> str | None:
                 name = one["target"]["name"]
                 return None if name is None else str(name)
     return None
-
-    def _newest(self, writer: Writer, host: str | None) -> RolloutRecord | None:
-        return writer.rollout(self.name) if host is None else writer.near(self.name, host)

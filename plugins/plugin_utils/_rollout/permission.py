@@ -49,13 +49,6 @@ class Permits(Conductor):
             writer.prolong(rollout.id, host, token, lease)
         return min(ORDER_WITHIN, lease)
 
-    def holds(self, host: str, token: int) -> bool:
-        """Tell whether the turn of `host` is still ours to end: nobody else was given it since."""
-        with self.ledger.write() as writer:
-            rollout = writer.rollout(self.name)
-            record = next((one for one in rollout.hosts if one.host == host), None) if rollout else None
-            return record is not None and record.token == token and record.controller == self.controller
-
     def _over(self, writer: Writer, record: HostRecord, token: int) -> str | None:
         """Say why lease `token` does not give `record` to us; None when it does."""
         if record.token != token:

@@ -18,6 +18,7 @@ from .fleet import look_at
 from .ledger import DONE, Ledger
 from .policy import Policy
 from .report import report, sentences, table
+from .restore import Restorer
 from .taking_up import Planned
 from .word import Word, give
 
@@ -49,6 +50,8 @@ class RolloutTask:
             return {"changed": False, "msg": "staged" + "".join(f"; {h} is not: {why}" for h, why in missing.items())}
         if state == "recalled":
             return self._recalled(ledger)
+        if state == "drained":
+            return _drained(Restorer(ledger, self._options["name"], this_controller(), is_gone))
         if state in (Word.HALTED.value, Word.PAUSED.value, Word.RESUMED.value):
             who, why = self._options["who"] or this_person(), self._options["why"] or "no reason given"
             changed, sentence = give(ledger, self._options["name"], Word(state), who, why)
@@ -138,6 +141,15 @@ def _ended(conductor: Conductor, hosts: Sequence[str] | None) -> dict[str, Any]:
     if record.state != DONE and unconfirmed:
         raise FlotillaError(sentences(record), report=document, table=lines)
     return {"changed": False, "msg": lines, "report": document}
+
+
+def _drained(restorer: Restorer) -> dict[str, Any]:
+    """Tell the play that gives the work back who was left without it."""
+    hosts = restorer.left_drained()
+    # A play in which all hosts fail is the last one; the controller is among them, so that the books are closed.
+    fact = {"hosts": ["localhost", *hosts] if hosts else NOBODY, "order": hosts}
+    sentence = f"drained, as the ledger has it: {', '.join(hosts)}" if hosts else "nobody is drained"
+    return {"changed": False, "msg": sentence, "ansible_facts": {"flotilla_drained": fact}}
 
 
 def _released(ledger: Ledger, digest: str) -> dict[str, Any]:

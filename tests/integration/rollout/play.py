@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,15 +126,21 @@ class Play:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
-    def freeze(self, process: subprocess.Popen[str], seconds: float) -> None:
-        """Have the run with all that belongs to it sleep, as a laptop does that is closed; return after so long."""
-        for pid in _family(process.pid):
-            os.kill(pid, signal.SIGSTOP)
-        time.sleep(seconds)
+    @contextmanager
+    def asleep(self, process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
+        """Have the run with all that belongs to it sleep, as a laptop does that is closed; it wakes at the end.
 
-    def wake(self, process: subprocess.Popen[str]) -> None:
-        for pid in _family(process.pid):
-            os.kill(pid, signal.SIGCONT)
+        What is done meanwhile begins after so many seconds.
+        """
+        family = _family(process.pid)
+        for pid in family:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+            yield
+        finally:
+            for pid in family:
+                os.kill(pid, signal.SIGCONT)
 
     def wait_for(self, event: str, process: subprocess.Popen[str]) -> None:
         """Wait until a host of that run has come to `event`."""
@@ -155,6 +163,12 @@ class Play:
         path = self.folder / "events.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         return [(one["host"], one["event"]) for one in map(json.loads, lines)]
+
+    def offer(self, version: str) -> None:
+        """Have the channels offer another version."""
+        new = {"id": version * 64, "digest": version * 64, "version": version}
+        for host in self.hosts:
+            (self.folder / f"{host}.json").write_text(json.dumps({**self._state(host), "offer": new}))
 
     def forget_events(self) -> None:
         (self.folder / "events.jsonl").unlink(missing_ok=True)

@@ -27,6 +27,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.led
 )
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.observed import Seen, Version
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.restore import Restorer
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.turn import Left
 
 OLD, NEW = Version("a" * 64, "1"), Version("b" * 64, "2")
@@ -182,17 +183,21 @@ def test_a_run_that_planned_nothing_recalls_nobody(tmp_path: Path) -> None:
     assert stranger.recall(OnFailure.ROLLBACK_ALL) == {}
 
 
+def _restorer(way: WayBack) -> Restorer:
+    return Restorer(way.ledger, way.name, way.controller, way.gone)
+
+
 def test_what_was_saved_is_known_to_the_next_turn(tmp_path: Path) -> None:
     way = _failed_after(tmp_path, "h1", "h2")
     way.recall(OnFailure.ROLLBACK_ALL)
     with pytest.raises(FlotillaError, match="not let through"):
-        way.save("h1", {"weight": 7})
+        _restorer(way).save("h1", {"weight": 7})
     assert way.enter("h1", 600, Clock(), lambda _text: None)["saved"] is None
-    way.save("h1", {"weight": 7})
+    _restorer(way).save("h1", {"weight": 7})
     heir = WayBack(way.ledger, "upgrade", "c2", lambda one: one == "c1")
     heir.plan(FLEET, Policy.parse({"waves": [2, 1], "max_unavailable": 1, "max_failures": 0}), check=False)
     assert heir.enter("h1", 600, Clock(), lambda _text: None)["saved"] == {"weight": 7}
-    heir.save("h1", {})
+    _restorer(heir).restored("h1")
     heir.back("h1", {"rollback": BACK, "verdict": HEALTHY})
     with heir.ledger.write() as writer:
         record = writer.rollout("upgrade")
