@@ -30,3 +30,10 @@ def machines() -> Iterator[Fleet]:
 def fleet(machines: Fleet) -> Fleet:
     machines.restore()
     return machines
+
+
+@pytest.fixture
+def untouched(machines: Fleet) -> Fleet:
+    """For tests that touch no machine: restoring three of them would be all that they cost."""
+    machines.clear()
+    return machines

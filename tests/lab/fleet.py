@@ -149,16 +149,20 @@ class Fleet:
 
     def restore(self) -> None:
         """Back to version 1, configured, with an empty ledger. Machines that were switched off are made anew."""
+        self.clear()
+        restored = self.play("provision", provision_state="restored", provision_snapshot="configured")
+        if restored.rc:
+            self._provision()
+        self.forget_connections()
+
+    def clear(self) -> None:
+        """An empty ledger and no run; the machines are left as they are."""
         for process in self._started:
             if process.poll() is None:  # left behind by a test that failed
                 self.kill(process)
         self._started.clear()
         self.forget_connections()
         (LAB / "ledger.sqlite").unlink(missing_ok=True)
-        restored = self.play("provision", provision_state="restored", provision_snapshot="configured")
-        if restored.rc:
-            self._provision()
-        self.forget_connections()
 
     def set_up(self) -> None:
         self.good("lab_build")

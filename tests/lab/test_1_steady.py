@@ -82,9 +82,9 @@ def test_bad_signature_is_refused_at_staging(fleet: Fleet, version: str, reason:
     ],
 )
 def test_bad_input_is_refused_before_any_host_is_touched(
-    fleet: Fleet, variables: dict[str, object], reason: str
+    untouched: Fleet, variables: dict[str, object], reason: str
 ) -> None:
-    run = fleet.play("site", **variables)
+    run = untouched.play("site", **variables)
     assert run.rc != 0, run.output
     assert reason in " ".join(run.output.split())
     assert "Bring the machine" not in run.output

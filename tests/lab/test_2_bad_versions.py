@@ -17,8 +17,8 @@ pytestmark = pytest.mark.vm
         (
             "no-network",
             "5-no-network",
-            "not_confirmed: nobody confirmed it within 90 s",
-            {"upgrade_confirm_within": 90},
+            "not_confirmed: nobody confirmed it within 60 s",
+            {"upgrade_confirm_within": 60},
         ),
         ("broken-workload", "6-broken-workload", "cannot call lab1 healthy", {"upgrade_health_timeout": 30}),
     ],

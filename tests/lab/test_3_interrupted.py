@@ -89,10 +89,11 @@ def test_controller_killed_at_every_step(fleet: Fleet) -> None:
 
 
 def test_power_cut_in_the_middle_of_a_wave(fleet: Fleet) -> None:
-    before = fleet.boot_ids()
+    before, boots = fleet.boot_ids(), _boots(fleet, "lab1")
     run = fleet.start("upgrade", upgrade_confirm_within=200, upgrade_boot_timeout=201)
     wait_for(run, "lab1: guard armed")
-    time.sleep(14)  # the old system is down, the new one has not come up
+    # The old system is down, the new one has not come up.
+    _wait_until(lambda: _boots(fleet, "lab1") > boots, 180)
     fleet.good("provision", target="lab1", provision_state="powered_off")
     run.wait(400)
     text = " ".join(run.log.read_text().split())  # type: ignore[attr-defined]

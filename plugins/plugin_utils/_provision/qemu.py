@@ -35,8 +35,9 @@ SLOWER, SLACK = 2.0, 0.5
 TRIAL_TIME = 90
 # How often (s) QEMU is asked whether the processor still runs.
 STATUS_PAUSE = 2
+# Translated code (MiB): one boot of a small OS makes 150 of it, and what does not fit is thrown away and made again.
 _ACCELERATION = {
-    "tcg": ("-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max,-svm,-la57"),
+    "tcg": ("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,-svm,-la57"),
     "kvm": ("-accel", "kvm", "-cpu", "host"),
 }
 # Seconds for a process to be gone after it was killed.

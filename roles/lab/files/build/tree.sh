@@ -67,19 +67,27 @@ rm -rf "$tree"/usr/lib/python3* "$tree/usr/share/python3"
 # Services: what the preset enables; what costs boot time under emulation is masked.
 find "$tree/etc/systemd/system" \( -name '*.wants' -o -name '*.requires' \) -prune -exec rm -rf {} +
 chroot "$tree" systemctl preset-all >"$LAB_WORK/preset.log" 2>&1
-for unit in dev-hugepages.mount getty@tty1.service ldconfig.service modprobe@configfs.service modprobe@drm.service \
-  modprobe@fuse.service proc-sys-fs-binfmt_misc.automount run-lock.mount sys-fs-fuse-connections.mount \
-  sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount systemd-backlight@.service \
-  systemd-battery-check.service systemd-boot-random-seed.service systemd-firstboot.service \
-  systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-machine-id-commit.service \
-  systemd-networkd-persistent-storage.service systemd-networkd-wait-online.service systemd-pcrphase.service \
-  systemd-pcrphase-sysinit.service systemd-rfkill.service systemd-tpm2-setup-early.service \
-  serial-getty@ttyS0.service systemd-tpm2-setup.service systemd-udev-load-credentials.service systemd-update-done.service; do
+for unit in dev-hugepages.mount getty@tty1.service kmod-static-nodes.service ldconfig.service \
+  modprobe@configfs.service modprobe@drm.service modprobe@fuse.service proc-sys-fs-binfmt_misc.automount run-lock.mount \
+  serial-getty@ttyS0.service sys-fs-fuse-connections.mount sys-kernel-config.mount sys-kernel-debug.mount \
+  sys-kernel-tracing.mount systemd-backlight@.service systemd-battery-check.service systemd-boot-random-seed.service \
+  systemd-firstboot.service systemd-hwdb-update.service systemd-journal-catalog-update.service \
+  systemd-journal-flush.service systemd-machine-id-commit.service systemd-modules-load.service \
+  systemd-network-generator.service systemd-networkd-persistent-storage.service systemd-networkd-wait-online.service \
+  systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-random-seed.service systemd-remount-fs.service \
+  systemd-rfkill.service systemd-tmpfiles-setup-dev-early.service systemd-tmpfiles-setup-dev.service \
+  systemd-tpm2-setup-early.service systemd-tpm2-setup.service systemd-udev-load-credentials.service \
+  systemd-update-done.service; do
   ln -sfn /dev/null "$tree/etc/systemd/system/$unit"
 done
-# Without VSOCK this generator only prints an error.
+# Generators run at each boot and at each daemon-reload. These have nothing to generate here; that for SSH prints an
+# error without VSOCK.
 mkdir -p "$tree/etc/systemd/system-generators"
-ln -s /dev/null "$tree/etc/systemd/system-generators/systemd-ssh-generator"
+for generator in podman-system-generator systemd-getty-generator systemd-gpt-auto-generator \
+  systemd-hibernate-resume-generator systemd-rc-local-generator systemd-run-generator systemd-ssh-generator \
+  systemd-system-update-generator systemd-sysv-generator systemd-tpm2-generator; do
+  ln -s /dev/null "$tree/etc/systemd/system-generators/$generator"
+done
 # Compiling Debian's hundred profiles takes half a minute here.
 find "$tree/etc/apparmor.d" -maxdepth 1 -type f ! -name 'lab-*' -delete
 mv "$tree/etc" "$tree/usr/etc"
