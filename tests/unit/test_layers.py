@@ -50,6 +50,7 @@ BEYOND_PYTHON = {
     "_report/html.py": {"jinja2"},
     "_rollout/database.py": {"sqlalchemy"},
     "_rollout/ledger.py": {"sqlalchemy"},
+    "_rollout/near.py": {"sqlalchemy"},
     "_rollout/schema.py": {"sqlalchemy"},
 }
 # What reaches out of the process or looks at a clock. Files that are not listed below are given what they need.
