@@ -41,7 +41,7 @@ def place(plan: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
     return {**one, "budgets": {label: plan["groups"][label][value] for label, value in groups.items()}}
 
 
-def near(connection: sa.Connection, row: sa.Row[Any], host: str, now: int) -> RolloutRecord:
+def near(connection: sa.Connection, row: Any, host: str, now: int) -> RolloutRecord:
     """Return the rollout of `row` with the hosts, and of its plan the parts, that the answer for `host` depends on.
 
     `row`: of the table rollouts, with its `terms`. `now`: the database's clock, which must not go back while the
