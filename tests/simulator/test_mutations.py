@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from simulated import faults
+from simulated import faults, wish
 from simulated.episode import Episode
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import IN_FLIGHT, Phase
@@ -100,6 +100,8 @@ def _group_budget_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _failures_in_a_group_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate.Places, "failed_too_often", lambda *_all: None)
+    draw, strict = wish.policy, {"max_failures": "100%", "max_failures_per": {"rack": 0}}
+    monkeypatch.setattr(wish, "policy", lambda *given: draw(*given) | strict)
 
 
 def _soak_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +128,7 @@ def _nobody_recalled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _back_without_proof(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(back, "returned", lambda *_all: turn.Left(Phase.ROLLED_BACK, "it should be back"))
+    monkeypatch.setitem(faults.AT, "roll back", {faults.Fault.REPLY_LOST: 1})  # it takes one that is not back
 
 
 def _all_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
