@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import BAD, IN_FLIGHT, Phase
@@ -138,6 +138,7 @@ _FLEETS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(_FLEETS, st.integers(1, 4), st.integers(0, 3))
 def test_go_never_breaks_a_budget(fleet: list[tuple[int, Phase, str, int]], unavailable: int, failures: int) -> None:
     hosts = [_host(f"h{number}", *one) for number, one in enumerate(fleet)]
@@ -154,6 +155,7 @@ def test_go_never_breaks_a_budget(fleet: list[tuple[int, Phase, str, int]], unav
         assert all(one.phase is Phase.CONFIRMED or one in bad for one in others if one.wave < me.wave)
 
 
+@settings(deadline=None)
 @given(_FLEETS)
 def test_a_stopped_rollout_lets_nobody_through(fleet: list[tuple[int, Phase, str, int]]) -> None:
     rollout = replace(
