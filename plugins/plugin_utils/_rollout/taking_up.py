@@ -61,6 +61,8 @@ class Planner(Participant):
                     planned = self._resume(writer, current, fleet, policy, check)
                 if planned is None and current.state == PAUSED:
                     raise Refused(f"{self._held(current)} (what is asked for now is another target, fleet or policy)")
+                if planned is None:
+                    self._leave_nobody_behind(current, fleet, policy)
                 if planned is None and not check:
                     writer.set_state(current.id, SUPERSEDED, "another target, fleet or policy was asked for")
             if planned is None:
@@ -78,6 +80,19 @@ class Planner(Participant):
         if planned.refusal:
             raise Refused(planned.refusal)
         return planned
+
+    def _leave_nobody_behind(self, current: RolloutRecord, fleet: Sequence[Seen], policy: Policy) -> None:
+        """A rollout that takes the place of `current` counts only the hosts that it knows. Raises Refused when one that
+        is down or on trial is not among them, as with --limit: it would draw on no budget any more."""
+        known = {one.host for one in fleet} | policy.exclude
+        behind = [
+            f"{one.host} ({one.phase.value})" for one in current.hosts if one.phase in AWAY and one.host not in known
+        ]
+        if behind:
+            raise Refused(
+                f"cannot plan rollout {self.name} anew: in the one under way {', '.join(behind)} may be down, and this "
+                "run does not look at it; run without a limit, or name it in upgrade_exclude, so that it draws on no budget"
+            )
 
     def _bring_back(
         self, writer: Writer, current: RolloutRecord, others: Sequence[str], fleet: Sequence[Seen], check: bool

@@ -178,6 +178,24 @@ def test_check_mode_records_nothing(tmp_path: Path) -> None:
     assert conductor.ledger.rollout("upgrade") is None
 
 
+@pytest.mark.parametrize("check", [False, True])
+def test_nobody_who_may_be_down_is_left_behind(tmp_path: Path, check: bool) -> None:
+    """Another target for a part of the fleet: the host that failed is outside of it, and would count nowhere."""
+    conductor = _start(tmp_path)
+    _enter(conductor, "h1")
+    with pytest.raises(FlotillaError):
+        conductor.leave("h1", Left(Phase.FAILED, "sick"))
+    newer = Version("c" * 64, "3")
+    part = [Seen(name, driver="ostree", booted=OLD, offer=newer) for name in ("h2", "h3")]
+    with pytest.raises(Refused, match=r"cannot plan rollout upgrade anew: .* h1 \(failed\) may be down"):
+        conductor.plan(part, POLICY, check=check)
+    record = conductor.ledger.rollout("upgrade")
+    assert record is not None
+    assert record.state == "stopped"
+    without = Policy.parse({"waves": ["100%"], "max_unavailable": 1, "exclude": ["h1"]})
+    assert conductor.plan(part, without, check=check).order == ("h2", "h3")
+
+
 def test_another_target_supersedes(tmp_path: Path) -> None:
     conductor = _start(tmp_path)
     newer = Version("c" * 64, "3")
