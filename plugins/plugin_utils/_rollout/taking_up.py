@@ -91,7 +91,7 @@ class Planner(Participant):
         if behind:
             raise Refused(
                 f"cannot plan rollout {self.name} anew: in the one under way {', '.join(behind)} may be down, and this "
-                "run does not look at it; run without a limit, or name it in upgrade_exclude, so that it draws on no budget"
+                "run does not look at it; run without a limit, or name it in upgrade_exclude, and it draws on no budget"
             )
 
     def _bring_back(
