@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from simhost import HERE, Machine, SimhostError
 
-UPGRADE = f"ostree admin upgrade --stage --override-commit=b3def3bf4ce3{'071e92dfab36c6408cb274b0cb47520f22f1cde92d7374a79745'}"
+COMMIT = "b3def3bf4ce3071e92dfab36c6408cb274b0cb47520f22f1cde92d7374a79745"
+UPGRADE = f"ostree admin upgrade --stage --override-commit={COMMIT}"
 PATIENCE = 300.0
 
 
@@ -85,7 +86,7 @@ def test_faults_do_what_they_are_ordered_to(host: Machine) -> None:
     seen = {}
     for kind in ("empty", "truncated", "daemon", "killed", "unheard-of"):
         host.order_fault("ostree", "status", kind)
-        done = host.run("ostree admin status")
+        done = host.run("ostree admin status; exit $?")
         seen[kind] = (done.returncode, done.stdout, done.stderr)
     host.clear_faults()
     assert seen["empty"] == (0, "", "")
@@ -135,14 +136,10 @@ def test_units_as_systemd_has_them(host: Machine) -> None:
 
 
 def test_a_timer_elapses_when_told(host: Machine) -> None:
-    unit = "printf '%s\\n' '[Timer]' OnActiveSec=1h >/run/systemd/system/it.timer"
-    service = (
-        "printf '%s\\n' '[Service]' Type=oneshot 'ExecStart=/bin/touch /run/elapsed' >/run/systemd/system/it.service"
-    )
-    _says(
-        host,
-        f"{unit}; {service}; systemctl start it.timer; until [ -s /run/systemd/simhost/it.timer/waits ]; do :; done",
-    )
+    units, waits = "/run/systemd/system", "/run/systemd/simhost/it.timer/waits"
+    _says(host, f"printf '%s\\n' '[Timer]' OnActiveSec=1h >{units}/it.timer")
+    _says(host, f"printf '%s\\n' '[Service]' Type=oneshot 'ExecStart=/bin/touch /run/elapsed' >{units}/it.service")
+    _says(host, f"systemctl start it.timer; until [ -s {waits} ]; do sleep 0.1; done")
     assert host.run("test -e /run/elapsed").returncode == 1
     host.elapse("it.timer")
     _says(host, "until [ -e /run/elapsed ]; do sleep 0.1; done")
