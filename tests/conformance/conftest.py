@@ -30,9 +30,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--prove", action="store_true", help="write what passes into proven.json, for the support matrix")
 
 
+def _chosen(config: pytest.Config) -> list[str]:
+    return list(config.getoption("--family") or families.names())
+
+
+@pytest.fixture(scope="session")
+def chosen(pytestconfig: pytest.Config) -> list[str]:
+    return _chosen(pytestconfig)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "family" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--family") or families.names()
+        chosen = _chosen(metafunc.config)
         metafunc.parametrize("family", [families.load(name) for name in chosen], ids=chosen)
 
 
