@@ -86,18 +86,15 @@ class Machine:
             (self.folder / name).unlink(missing_ok=True)
         if self._powered():
             return
-        supply = subprocess.Popen(
-            [
-                *(["setpriv", "--pdeathsig", "KILL"] if bound else []),
-                "sh",
-                str(HERE / "lib/power.sh"),
-                str(self.folder),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "console").open("ab"),
-            start_new_session=True,
-        )
+        argv = ["sh", str(HERE / "lib/power.sh"), str(self.folder)]
+        with (self.folder / "console").open("ab") as console:
+            supply = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *argv] if bound else argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=console,
+                start_new_session=True,
+            )
         (self.folder / "supply").write_text(str(supply.pid))
 
     def wait_until_up(self) -> None:
