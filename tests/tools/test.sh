@@ -50,6 +50,7 @@ without_machines() {
   run sanity tests/tools/sanity.sh
   run matrix tests/tools/matrix.sh
   run integration make -s integration
+  run conformance make -s conformance
 }
 
 with_machines() {
