@@ -40,8 +40,7 @@ bootc_slots() {
             2:*'"booted":') _slot=booted ;;
             2:*'"rollback":') _slot=rollback ;;
             2:*'"staged":') _slot=staged ;;
-            2:*'"image":') : ;;
-            2:*'":' | 2:*'":[') _slot=other ;;
+            2:*'"otherDeployments":['*) _slot='' ;;
             4:*'"checksum":"'*'"deploySerial":'*)
               _id=${_part#*\"checksum\":\"} _serial=${_part#*\"deploySerial\":}
               _id=${_id%%\"*}.${_serial%%[!0-9]*}
