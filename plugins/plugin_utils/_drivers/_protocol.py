@@ -7,6 +7,7 @@ bring a change about. Callers ask `isinstance(driver, CanRollBack)` and refuse, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -77,7 +78,10 @@ class Driver(Protocol):
         """Return sh that downloads, verifies and prepares exactly `digest`; it runs detached on the host."""
 
     def explain(self, state: HostState, digest: str, log: str) -> str | None:
-        """Turn the log of a failed `stage` into its cause (commit, remote, key), or None where it says nothing."""
+        """Turn the log of a failed `stage` into its cause (commit, remote, key), or None where it says nothing.
+
+        `digest` is empty after a failed `switch_by_staging`, which does not know it.
+        """
 
     def unstage(self, state: HostState) -> Step:
         """A step that drops the staged deployment."""
@@ -110,6 +114,17 @@ class CanSwitchChannel(Protocol):
 
 
 @runtime_checkable
+class CanSwitchByStaging(Protocol):
+    """Follows another channel only by staging what that offers: what is followed belongs to the deployment."""
+
+    def wanted_channel(self, before: Channel | None, wish: ChannelWish) -> Channel:
+        """Return what the host follows once `wish` is done. Raises Refused for what it cannot follow."""
+
+    def switch_by_staging(self, state: HostState, wanted: Channel) -> str:
+        """Return sh that downloads, verifies and stages what `wanted` offers; it runs detached on the host."""
+
+
+@runtime_checkable
 class CanSetKernelArguments(Protocol):
     """Can change the kernel arguments of the next boot."""
 
@@ -122,3 +137,16 @@ class HasNativeUpdater(Protocol):
     """Knows the OS's own update agents: systemd units, timers before the services that they start."""
 
     updater_units: tuple[str, ...]
+
+
+@runtime_checkable
+class GivesReasons(Protocol):
+    """Says why it lacks a power: the reasons, by the words of `registry.capabilities`."""
+
+    lacks: Mapping[str, str]
+
+
+def reason_for_lack(driver: Driver, power: str) -> str:
+    """Return why `driver` has not `power`, in words for a refusal."""
+    known = driver.lacks.get(power) if isinstance(driver, GivesReasons) else None
+    return known or f"the {driver.name} mechanism has no way to do that"

@@ -24,6 +24,10 @@ SAY_EVERY = 15.0
 # Exit code of the step that finds the old boot still running.
 STILL_OLD = 9
 
+# A soft reboot or a kexec that somebody has prepared is not what is meant: the kernel would be that of before, or the
+# boot loader would not count (systemd docs/ENVIRONMENT.md; systemctl(1), "reboot").
+FULL_REBOOT = "SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1 SYSTEMCTL_SKIP_AUTO_KEXEC=1"
+
 # Exit code of the step that finds the permission to reboot over.
 TOO_LATE = 8
 # The host's own clock for the permission: it never goes back, nobody sets it, and it goes on while the host is
@@ -43,7 +47,7 @@ def reboot_step(condition: str = "", otherwise: str = "") -> Step:
 
     The order is given to a process of its own, a moment later: the answer to this round trip comes back whole.
     """
-    order = "systemctl --no-block reboot || reboot"
+    order = f"{FULL_REBOOT} systemctl --no-block reboot || reboot"
     if condition:
         order = f"if {condition}; then {order}; else {otherwise or ':'}; fi"
     return Step(
