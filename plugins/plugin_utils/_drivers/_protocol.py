@@ -99,6 +99,14 @@ class CanRollBack(Protocol):
 
 
 @runtime_checkable
+class LocksStaged(Protocol):
+    """Stages behind a lock: a reboot alone drops what is staged, until it is released."""
+
+    def release(self, state: HostState, target: Deployment) -> Step:
+        """A step that makes the next shutdown activate the staged `target`; required; the reboot follows it."""
+
+
+@runtime_checkable
 class CanSwitchChannel(Protocol):
     """Can be told what to follow without downloading anything."""
 

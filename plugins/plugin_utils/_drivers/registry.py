@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from ._protocol import CanRollBack, CanSetKernelArguments, CanSwitchChannel, Driver, HasNativeUpdater
 from .ostree import OSTree
+from .rpm_ostree import RpmOSTree
 
-DRIVERS: tuple[Driver, ...] = (OSTree(),)
+DRIVERS: tuple[Driver, ...] = (RpmOSTree(), OSTree())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (

@@ -12,6 +12,7 @@ class Verification(str, enum.Enum):
 
     GPG = "gpg"
     SIGN = "sign"  # ostree's own signatures (ed25519, spki)
+    POLICY = "policy"  # containers-policy.json(5) of the host, which must not accept everything by default
     NONE = "none"
 
 
@@ -164,8 +165,13 @@ class HostState:
     capabilities: tuple[str, ...] = ()
 
 
+def bare(digest: str) -> str:
+    """Return a digest without the name of its algorithm: "sha256:ab12..." is ab12..."""
+    return digest.rpartition(":")[2]
+
+
 def named(deployment: Deployment | None) -> str:
     """Return a deployment in words for a message: "2 (ab12cd34ef56)"."""
     if deployment is None:
         return "nothing"
-    return f"{deployment.version or 'unknown version'} ({deployment.digest[:12]})"
+    return f"{deployment.version or 'unknown version'} ({bare(deployment.digest)[:12]})"
