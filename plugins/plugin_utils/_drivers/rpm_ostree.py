@@ -209,12 +209,12 @@ def _status(text: str) -> Status:
     shown, _mark, title = text.partition(f"\n{_TITLE_MARK}\n")
     if title.strip():
         status = parse_status(shown)
-        return Status(status.entries, status.transaction and title.strip(), status.driver)
+        return Status(status.entries, status.transaction and title.strip())
     shown, mark, admin = shown.partition(f"\n{_ADMIN_MARK}\n")
     status = parse_status(shown)
     if not mark:
         return status
-    return Status(with_serials(status.entries, parse_admin_status(admin)), status.transaction, status.driver)
+    return Status(with_serials(status.entries, parse_admin_status(admin)), status.transaction)
 
 
 def _same(entry: Entry, running: Entry | None) -> bool:

@@ -74,10 +74,14 @@ def parse_image_reference(text: str) -> ImageReference:
         return ImageReference(kind, name, "", remote)
     repository, at, digest = name.partition("@")
     if at:
+        if not _DIGEST.fullmatch(digest):
+            raise CannotParse("the origin of a deployment", "its image has no whole digest", text)
         return ImageReference(kind, repository, digest, remote)
     # A colon before the last slash is that of a port.
     head, slash, last = repository.rpartition("/")
     last, colon, tag = last.partition(":")
+    if not last or (colon and not tag):
+        raise CannotParse("the origin of a deployment", "its image has no whole name", text)
     return ImageReference(kind, f"{head}{slash}{last}", tag if colon else "latest", remote)
 
 

@@ -56,12 +56,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Status:
-    """`transaction`: what the daemon is doing, None when it is idle. `driver`: the update agent that has registered
-    itself; it stays registered while its unit is stopped."""
+    """`transaction`: what the daemon is doing, None when it is idle."""
 
     entries: tuple[Entry, ...]
     transaction: str | None
-    driver: str | None
 
 
 def parse_status(text: str) -> Status:
@@ -84,8 +82,9 @@ def with_serials(entries: Sequence[Entry], known: Sequence[OstreeEntry]) -> tupl
 
     Raises CannotParse where the two do not speak of the same deployments in the same order.
     """
+    # Where the text names only the base of a layered deployment, its own commit is known to ostree alone.
     same = len(entries) == len(known) and all(
-        one.booted == other.booted and other.checksum in (one.checksum, one.base_checksum or other.checksum)
+        one.booted == other.booted and (other.checksum == one.checksum or one.checksum == one.base_checksum)
         for one, other in zip(entries, known, strict=False)
     )
     if not same:
@@ -111,11 +110,9 @@ def _parse_json(text: str) -> Status:
         shown = json.loads(text)
         entries = tuple(_entry(item) for item in shown["deployments"])
         transaction = shown.get("transaction")
-        driver = shown.get("update-driver")
         return Status(
             entries,
             None if transaction is None else f"{_text(transaction[0])} (asked for by {_text(transaction[1])})",
-            None if driver is None else _text(driver["driver-name"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as exc:
         raise CannotParse(_JSON, f"{type(exc).__name__}: {exc}") from exc
@@ -208,7 +205,7 @@ def _parse_text(text: str) -> Status:
         raise CannotParse(_TEXT, "it names no deployments")
     about = {found["key"]: found["value"] for line in lines[state:begin] if (found := _DETAIL.fullmatch(line))}
     transaction = about.get("Transaction", "a transaction without a title") if word == "busy" else None
-    return Status(tuple(_blocks(lines[begin + 1 :])), transaction, about.get("AutomaticUpdatesDriver"))
+    return Status(tuple(_blocks(lines[begin + 1 :])), transaction)
 
 
 def _blocks(lines: Sequence[str]) -> list[Entry]:

@@ -11,10 +11,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.registry import DRIVERS
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step, Unreachable
 
 OLD, NEW = "a" * 64, "b" * 64
-PROBES = ("mac.", "ostree.", "updater", "jobs", "cmdline", "os", "guard", "boot_id")
+# What the other drivers ask, here as on any host that is not theirs: they exit at once.
+OTHERS = tuple(
+    f"{where}{driver.name}{dot}"
+    for driver in DRIVERS
+    if driver.name != "ostree"
+    for where, dot in (("", "."), ("offer.", ""))
+)
+NOT_HERE = 3
+PROBES = (*OTHERS, "mac.", "ostree.", "updater", "jobs", "cmdline", "os", "guard", "boot_id")
 
 
 @dataclass
@@ -55,6 +64,8 @@ class FakeHost:
         if step.name == "fresh":
             return Result("fresh", step.script, 9 if f'"{self.boot_id}"' in step.script else 0)
         assert step.name.startswith(PROBES), f"unexpected step {step.name}"
+        if step.name.startswith(OTHERS):
+            return Result(step.name, step.script, NOT_HERE)
         return Result(step.name, step.script, 0, self._shown(step.name))
 
     def _shown(self, name: str) -> str:
