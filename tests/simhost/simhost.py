@@ -59,10 +59,7 @@ class Machine:
         (folder / "sys").mkdir()
         if (source / "sys").exists():
             shutil.copytree(source / "sys", folder / "sys", dirs_exist_ok=True)
-        program = (
-            'set -eu; machine=$1 lib=$2 disk=$1/disk sim=$1/sim family=$1/family; . "$family/machine.sh"; disk_new'
-        )
-        subprocess.run(["sh", "-c", program, "sh", str(folder), str(HERE / "lib")], check=True)
+        subprocess.run(["sh", str(HERE / "lib/factory.sh"), str(folder)], check=True)
         return cls(folder)
 
     @property

@@ -143,13 +143,18 @@ unit_start() {
   case $1 in
     *.timer)
       : >"$UNITS/$1/active"
-      setsid sh -c '. /usr/lib/simhost/simhost.sh; . /usr/lib/simhost/units.sh; timer_run "$1"' sh "$1" \
-        >/dev/null 2>&1 </dev/null &
-      echo $! >"$UNITS/$1/pid"
+      unit_detached timer_run "$1"
       ;;
     *.service) service_start "$1" ;;
     *) : >"$UNITS/$1/active" ;;
   esac
+}
+
+unit_detached() { # unit_detached FUNCTION UNIT: in a session of its own
+  # shellcheck disable=SC2016 # expanded over there
+  setsid sh -c '. /usr/lib/simhost/simhost.sh; . /usr/lib/simhost/units.sh; "$1" "$2"' sh "$1" "$2" \
+    >>"$SIM/journal" 2>&1 </dev/null &
+  echo $! >"$UNITS/$2/pid"
 }
 
 service_start() {
@@ -166,9 +171,7 @@ service_start() {
       fi
       ;;
     *)
-      setsid sh -c '. /usr/lib/simhost/simhost.sh; . /usr/lib/simhost/units.sh; service_run "$1"' sh "$1" \
-        >>"$SIM/journal" 2>&1 </dev/null &
-      echo $! >"$UNITS/$1/pid"
+      unit_detached service_run "$1"
       ;;
   esac
 }
