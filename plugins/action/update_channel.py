@@ -18,7 +18,7 @@ class ActionModule(HostAction):
         "channel": {"type": "str"},
         "source": {"type": "str"},
         "remote": {"type": "str"},
-        "verification": {"type": "str", "choices": ["gpg", "sign", "none"]},
+        "verification": {"type": "str", "choices": ["gpg", "sign", "policy", "none"]},
         "keys": {"type": "str", "no_log": False},
     }
 
@@ -31,4 +31,4 @@ class ActionModule(HostAction):
             verification=Verification(verification) if verification else None,
             keys=options["keys"],
         )
-        return switch(self.host(task_vars), wish, self.check_mode).result(self.diff_mode)
+        return switch(self.host(task_vars), self.clock, wish, self.check_mode).result(self.diff_mode)

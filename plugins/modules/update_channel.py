@@ -8,22 +8,30 @@ module: update_channel
 short_description: Set what a host follows, and how its updates are verified
 version_added: 0.1.0
 description:
-  - Sets the channel of a host. Nothing is downloaded or staged. What is not given stays as it is.
+  - Sets the channel of a host. What is not given stays as it is.
+  - Nothing is downloaded or staged, but on hosts of bootc, which follow another image only by staging it
+    (C(bootc switch)); it is booted by M(flotilla.container_os.deployment_boot), under the guard.
   - Updates are verified unless O(verification=none) says otherwise in so many words.
 options:
   channel:
-    description: The channel, in the words of the update mechanism; for OSTree the branch.
+    description: >-
+      The channel, in the words of the update mechanism; for OSTree the branch, for bootc the tag of the image, or a
+      digest (V(sha256:...)) to stay on that very image.
     type: str
   source:
-    description: The URL that the channel comes from.
+    description: >-
+      The URL that the channel comes from; for bootc the image without its tag (V(quay.io/example/os), or with a
+      transport as in containers-transports(5)).
     type: str
   remote:
-    description: The name of the remote on the host.
+    description: The name of the remote on the host. bootc has none.
     type: str
   verification:
-    description: How updates are verified. A new remote is verified with V(gpg) when this is not given.
+    description: >-
+      How updates are verified. A new remote is verified with V(gpg) when this is not given, a new image of bootc with
+      V(policy), which is what C(/etc/containers/policy.json) on the host demands, and it must demand something.
     type: str
-    choices: [gpg, sign, none]
+    choices: [gpg, sign, policy, none]
   keys:
     description: The public keys that updates may be signed by, ASCII-armored. They replace the ones given before.
     type: str
@@ -41,6 +49,12 @@ EXAMPLES = r"""
     source: https://ostree.example.org/repo
     remote: example
     keys: "{{ lookup('ansible.builtin.file', 'example.asc') }}"
+
+- name: Follow another image, on a host of bootc
+  flotilla.container_os.update_channel:
+    channel: "10"
+    source: quay.io/example/os
+    verification: policy
 """
 
 RETURN = r"""

@@ -7,6 +7,7 @@ bring a change about. Callers ask `isinstance(driver, CanRollBack)` and refuse, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -118,6 +119,17 @@ class CanSwitchChannel(Protocol):
 
 
 @runtime_checkable
+class CanSwitchByStaging(Protocol):
+    """Follows another channel only by staging what that offers: what is followed belongs to the deployment."""
+
+    def wanted_channel(self, before: Channel | None, wish: ChannelWish) -> Channel:
+        """Return what the host follows once `wish` is done. Raises Refused for what it cannot follow."""
+
+    def switch_by_staging(self, state: HostState, wanted: Channel) -> str:
+        """Return sh that downloads, verifies and stages what `wanted` offers; it runs detached on the host."""
+
+
+@runtime_checkable
 class CanSetKernelArguments(Protocol):
     """Can change the kernel arguments of the next boot."""
 
@@ -130,3 +142,16 @@ class HasNativeUpdater(Protocol):
     """Knows the OS's own update agents: systemd units, timers before the services that they start."""
 
     updater_units: tuple[str, ...]
+
+
+@runtime_checkable
+class GivesReasons(Protocol):
+    """Says why it lacks a power: the reasons, by the words of `registry.capabilities`."""
+
+    lacks: Mapping[str, str]
+
+
+def reason_for_lack(driver: Driver, power: str) -> str:
+    """Return why `driver` has not `power`, in words for a refusal."""
+    known = driver.lacks.get(power) if isinstance(driver, GivesReasons) else None
+    return known or f"the {driver.name} mechanism has no way to do that"

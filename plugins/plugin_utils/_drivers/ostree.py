@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plain OSTree: hosts whose OS is deployed by `ostree admin`, with neither rpm-ostree nor bootc above it.
+"""Plain OSTree: hosts whose OS is deployed by `ostree admin`, with neither rpm-ostree nor bootc managing it.
 
 Facts of the tool: ostree-admin-*(1), ostree.repo-config(5), ostreedev/ostree src/ostree/ot-admin-*.c.
 """
@@ -41,7 +41,8 @@ class OSTree:
     def probes(self) -> tuple[Step, ...]:
         here = f"[ -e /run/ostree-booted ] && command -v ostree >/dev/null || exit {NOT_HERE}; "
         return (
-            Step("ostree.others", "command -v rpm-ostree bootc || :"),
+            # bootc may be installed where it manages nothing; where it does, its driver was asked before.
+            Step("ostree.others", "command -v rpm-ostree || :"),
             # --json since 2025.3; before it, an unknown option is refused at once.
             Step("ostree.status", here + "ostree admin status --json 2>/dev/null || ostree admin status"),
             Step("ostree.remotes", here + remotes_probe()),

@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
-from ._protocol import CanRollBack, CanSetKernelArguments, CanSwitchChannel, Driver, HasNativeUpdater
+from ._protocol import (
+    CanRollBack,
+    CanSetKernelArguments,
+    CanSwitchByStaging,
+    CanSwitchChannel,
+    Driver,
+    HasNativeUpdater,
+)
+from .bootc import Bootc
 from .ostree import OSTree
 from .rpm_ostree import RpmOSTree
 
-DRIVERS: tuple[Driver, ...] = (RpmOSTree(), OSTree())
+DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (
     (CanRollBack, "rollback"),
     (CanSwitchChannel, "switch_channel"),
+    (CanSwitchByStaging, "switch_channel"),
     (CanSetKernelArguments, "kernel_arguments"),
     (HasNativeUpdater, "hold_updater"),
 )

@@ -181,7 +181,8 @@ expire() {
     return 1
   fi
   sync
-  systemctl --no-block reboot
+  # By the boot loader, whatever somebody has prepared: a soft reboot would go on with the kernel of the bad deployment.
+  SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1 SYSTEMCTL_SKIP_AUTO_KEXEC=1 systemctl --no-block reboot
 }
 
 confirm() { # confirm ID

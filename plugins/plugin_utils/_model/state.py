@@ -59,6 +59,7 @@ class Position(str, enum.Enum):
     STAGED = "staged"  # prepared; written out, with its /etc, while the host shuts down
     PENDING = "pending"  # the next boot already, complete with its /etc
     ROLLBACK = "rollback"
+    DOWNLOADED = "downloaded"  # prepared, and locked: a reboot drops it, unless it is released before
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,13 @@ def _staged(state: HostState, wish: BootWish) -> Deployment:
 
 def _already(state: HostState) -> Outcome:
     trial = state.guard is not None and state.booted is not None and state.guard.target == state.booted.id
+    if trial and state.guard and state.guard.boot_id_before == state.boot_id:
+        raise FlotillaError(
+            f"cannot prove {named(state.booted)}: it runs by a soft reboot, on the kernel of the deployment before; "
+            "reboot the host, or roll it back",
+            phase=Phase.FAILED,
+            host_state=state,
+        )
     phase = Phase.BOOTED if trial else Phase.CONFIRMED
     why = f"{named(state.booted)} is running already" + (", on trial until it is confirmed" if trial else "")
     return _outcome(state, state, why, changed=False, returns={"phase": phase})

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell a host what to follow, and how what it follows is verified. Nothing is downloaded."""
+"""Tell a host what to follow, and how what it follows is verified.
+
+Nothing is downloaded, but by a mechanism that follows another channel only by staging what it offers (bootc).
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,24 @@ import hashlib
 import re
 from dataclasses import replace
 
-from .._drivers._protocol import CanSwitchChannel, ChannelWish
+from .._drivers._protocol import CanSwitchByStaging, CanSwitchChannel, ChannelWish, reason_for_lack
 from .._errors import FlotillaError, Refused
-from .._model.host import Host
+from .._jobs import Job, run_job
+from .._model.host import Clock, Host
 from .._model.outcome import Outcome
-from .._model.state import Channel, HostState, Verification
+from .._model.state import Channel, HostState, Verification, named
 from .observe import Observed, observe
 
 # libostree's rules for a remote and a branch (src/libostree/ostree-core.c, ostree_validate_remote_name, _validate_rev).
 _REMOTE = re.compile(r"[\w.-]+")
 _BRANCH = re.compile(r"[\w.-]+(/[\w.-]+)*")
 _URL = re.compile(r"(https?|file|mirrorlist=https?)://\S+")
+# For the work on a host whose mechanism stages what it is told to follow (s).
+STAGE_TIME = 1800
 
 
 def validate(wish: ChannelWish) -> None:
-    """Raise Refused for what no host can follow."""
+    """Raise Refused for what no host with remotes and branches can follow."""
     for what, value, rule in (
         ("channel", wish.name, _BRANCH),
         ("remote", wish.remote, _REMOTE),
@@ -33,18 +39,20 @@ def validate(wish: ChannelWish) -> None:
         raise Refused("cannot trust keys: the text is no ASCII-armoured OpenPGP public key")
 
 
-def switch(host: Host, wish: ChannelWish, check: bool) -> Outcome:
+def switch(host: Host, clock: Clock, wish: ChannelWish, check: bool) -> Outcome:
     """Make `host` follow `wish`; what it leaves open stays as it is.
 
     Raises Refused (no driver, no such power, a new remote without its parts or its key), FlotillaError when the host
     does not follow it afterwards.
     """
-    validate(wish)
     observed = observe(host)
-    before = observed.state.channel
     driver = observed.driven("set the update channel")
+    if isinstance(driver, CanSwitchByStaging):
+        return _switch_by_staging(host, clock, observed, driver, wish, check)
     if not isinstance(driver, CanSwitchChannel):
-        raise Refused(f"cannot set the update channel of {host.name}: the {driver.name} mechanism has none to set")
+        raise Refused(f"cannot set the update channel of {host.name}: {reason_for_lack(driver, 'switch_channel')}")
+    validate(wish)
+    before = observed.state.channel
     wanted = _wanted(host, before, wish)
     keys_differ = wish.keys is not None and driver.trusted_keys(observed.results, wanted) != _digest(wish.keys)
     if wanted == before and not keys_differ:
@@ -60,6 +68,33 @@ def switch(host: Host, wish: ChannelWish, check: bool) -> Outcome:
             f"cannot make {host.name} follow {_shown(wanted)}: it follows {_shown(after.state.channel)}"
         )
     return _outcome(observed, wanted, f"follows {_shown(wanted)} now", True, keys_differ, after.state)
+
+
+def _switch_by_staging(
+    host: Host, clock: Clock, observed: Observed, driver: CanSwitchByStaging, wish: ChannelWish, check: bool
+) -> Outcome:
+    state = observed.state
+    wanted = driver.wanted_channel(state.channel, wish)
+    if wanted == state.channel:
+        return _outcome(observed, wanted, f"follows {_shown(wanted)} already", False)
+    script = driver.switch_by_staging(state, wanted)
+    if state.guard is not None:
+        raise Refused(f"cannot set the update channel of {host.name}: the guard is armed; confirm or roll back first")
+    if state.busy:
+        raise Refused(f"cannot set the update channel of {host.name}: the host is busy: {state.busy}")
+    dropped = f"; {named(state.staged)}, which is staged, is replaced" if state.staged else ""
+    if check:
+        why = f"would follow {_shown(wanted)}, and stage what it offers{dropped}"
+        return _outcome(observed, wanted, why, True)
+    report = run_job(host, clock, Job("stage", f"staging {_shown(wanted)}", script), STAGE_TIME)
+    after = observe(host).state
+    if after.channel != wanted:
+        cause = report.last_line or f"the command exited with {report.rc} and printed nothing"
+        raise FlotillaError(
+            f"cannot make {host.name} follow {_shown(wanted)}: {cause}", host_state=after, log=report.log
+        )
+    why = f"follows {_shown(wanted)} now; {named(after.staged)} is staged{dropped}"
+    return _outcome(observed, wanted, why, True, after=after)
 
 
 def _wanted(host: Host, before: Channel | None, wish: ChannelWish) -> Channel:
@@ -92,7 +127,8 @@ def _shown(channel: Channel | None) -> str:
     if channel is None:
         return "nothing"
     verification = channel.verification.value if channel.verification else "unknown"
-    return f"{channel.remote}:{channel.name} ({channel.source}, verification {verification})"
+    name = f"{channel.remote}:{channel.name}" if channel.remote else channel.name
+    return f"{name} ({channel.source}, verification {verification})"
 
 
 def _outcome(

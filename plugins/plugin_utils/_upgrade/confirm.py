@@ -33,6 +33,11 @@ def confirm(host: Host, digest: str | None, check: bool) -> Outcome:
             f"cannot confirm {named(state.booted)} on {host.name}: the guard is armed for {state.guard.target[:12]}, "
             "which has not booted"
         )
+    if state.guard.boot_id_before == state.boot_id:
+        raise Refused(
+            f"cannot confirm {named(state.booted)} on {host.name}: it runs by a soft reboot, on the kernel of the "
+            "deployment before, so that its own kernel is not proven; reboot the host"
+        )
     if check:
         return _outcome(state, replace(state, guard=None), f"would confirm {named(state.booted)}", changed=True)
     after = observe(host, extra=[render.confirm(driver, state.booted.id)]).state

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .._drivers._protocol import CanSetKernelArguments
+from .._drivers._protocol import CanSetKernelArguments, reason_for_lack
 from .._errors import FlotillaError, Refused
 from .._jobs import Job, run_job
 from .._model.consent import Consent
@@ -74,7 +74,7 @@ def set_arguments(host: Host, clock: Clock, wish: ArgumentsWish, check: bool) ->
         return _confirmed(host, before, check)
     driver = before.driven("set kernel arguments")
     if not isinstance(driver, CanSetKernelArguments):
-        raise Refused(f"cannot set kernel arguments of {host.name}: the {driver.name} mechanism has no way to do that")
+        raise Refused(f"cannot set kernel arguments of {host.name}: {reason_for_lack(driver, 'kernel_arguments')}")
     _refuse_unsafe(host, before, wish)
     add, remove = wish.missing(following), wish.unwanted(following)
     reboots = not wish.holds(state.kernel_arguments)

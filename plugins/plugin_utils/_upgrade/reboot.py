@@ -21,10 +21,14 @@ SAY_EVERY = 15.0
 # Exit code of the step that finds the old boot still running.
 STILL_OLD = 9
 
+# A soft reboot or a kexec that somebody has prepared is not what is meant: the kernel would be that of before, or the
+# boot loader would not count (systemd docs/ENVIRONMENT.md; systemctl(1), "reboot").
+FULL_REBOOT = "SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1 SYSTEMCTL_SKIP_AUTO_KEXEC=1"
+
 # The order is given to a process of its own, a moment later: the answer to this round trip comes back whole.
 REBOOT = Step(
     "reboot",
-    "order='sleep 1; systemctl --no-block reboot || reboot'; "
+    f"order='sleep 1; {FULL_REBOOT} systemctl --no-block reboot || reboot'; "
     'if command -v setsid >/dev/null; then setsid sh -c "$order" >/dev/null 2>&1 </dev/null & '
     'else nohup sh -c "$order" >/dev/null 2>&1 </dev/null & fi',
     required=True,

@@ -12,7 +12,7 @@ from .._model.consent import Consent
 from .._model.host import Clock, Host
 from .._model.outcome import Outcome
 from .._model.phase import Phase
-from .._model.state import Deployment, HostState, Position, named
+from .._model.state import Deployment, HostState, Position, bare, named
 from .observe import observe
 from .reboot import order_reboot, wait_for_boot
 
@@ -51,10 +51,11 @@ def roll_back(host: Host, clock: Clock, wish: RollbackWish, check: bool) -> Outc
     if wish.reboot is Consent.REFUSE:
         raise Refused(f"cannot roll back to {named(target)}: it needs a reboot, and reboot is refuse")
     predicted = replace(state, booted=target, rollback=state.booted, staged=None, guard=None)
+    lost = state.staged if state.staged and state.staged.id != target.id else None
+    dropped = f"; {named(lost)}, which is staged, is dropped" if lost else ""
     if check:
-        return _outcome(
-            state, predicted, f"would roll back from {named(state.booted)} to {named(target)}", changed=True
-        )
+        why = f"would roll back from {named(state.booted)} to {named(target)}{dropped}"
+        return _outcome(state, predicted, why, changed=True)
     # The guard stays armed until the earlier deployment is the default: cut off in between, the host still goes back.
     steps = (driver.roll_back(state, target), *((render.disarm(driver),) if state.guard else ()))
     if wish.reboot is Consent.DEFER:
@@ -62,11 +63,11 @@ def roll_back(host: Host, clock: Clock, wish: RollbackWish, check: bool) -> Outc
             why = f"{named(target)} is the next boot already; the reboot is deferred"
             return _outcome(state, state, why, changed=False, returns={"reboot_required": True})
         after = observe(host, extra=steps).state
-        why = f"{named(target)} is the next boot; the reboot is deferred"
+        why = f"{named(target)} is the next boot; the reboot is deferred{dropped}"
         return _outcome(state, after, why, changed=True, returns={"reboot_required": True})
     began = clock.monotonic()
     order_reboot(host, steps, f"roll {host.name} back to {named(target)}")
-    host.say(f"rolling back from {named(state.booted)} to {named(target)}")
+    host.say(f"rolling back from {named(state.booted)} to {named(target)}{dropped}")
     back = wait_for_boot(host, clock, state.boot_id, wish.timeout, began, f"rolling back to {named(target)}")
     if back is None:
         raise FlotillaError(
@@ -91,7 +92,7 @@ def roll_back(host: Host, clock: Clock, wish: RollbackWish, check: bool) -> Outc
         )
     # /etc belongs to a deployment: what the guard left in this one's when it was armed here is removed here.
     host.run([render.disarm(driver)])["disarm"].proven(f"remove what the guard left on {host.name}")
-    why = f"rolled back to {named(target)} in {back.elapsed:.0f} s"
+    why = f"rolled back to {named(target)} in {back.elapsed:.0f} s{dropped}"
     return _outcome(state, after, why, changed=True, returns={"boot": record, "phase": Phase.ROLLED_BACK})
 
 
@@ -115,7 +116,9 @@ def _target(host: Host, state: HostState, wanted: str | None) -> Deployment:
             )
         return found
     matching = [one for one in state.deployments if wanted in (one.version, one.digest)] or [
-        one for one in state.deployments if len(wanted) >= DIGEST_PREFIX and one.digest.startswith(wanted)
+        one
+        for one in state.deployments
+        if len(bare(wanted)) >= DIGEST_PREFIX and bare(one.digest).startswith(bare(wanted))
     ]
     if not matching:
         known = ", ".join(named(one) for one in state.deployments) or "none"
@@ -133,6 +136,10 @@ def _outcome(
         why=why,
         host_state=after,
         returns={"boot": None, "reboot_required": False, **(returns or {})},
-        before={"booted": named(before.booted), "rollback": named(before.rollback)},
-        after={"booted": named(after.booted), "rollback": named(after.rollback)},
+        before=_shown(before),
+        after=_shown(after),
     )
+
+
+def _shown(state: HostState) -> object:
+    return {"booted": named(state.booted), "staged": named(state.staged), "rollback": named(state.rollback)}

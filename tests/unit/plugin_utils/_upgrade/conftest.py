@@ -15,15 +15,10 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.reg
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step, Unreachable
 
 OLD, NEW = "a" * 64, "b" * 64
-# What the other drivers ask, here as on any host that is not theirs: they exit at once.
-OTHERS = tuple(
-    f"{where}{driver.name}{dot}"
-    for driver in DRIVERS
-    if driver.name != "ostree"
-    for where, dot in (("", "."), ("offer.", ""))
-)
+# On a host of another kind, the probes of a driver end with this exit code.
 NOT_HERE = 3
-PROBES = (*OTHERS, "mac.", "ostree.", "updater", "jobs", "cmdline", "os", "guard", "boot_id")
+OTHER_DRIVERS = tuple(driver.name for driver in DRIVERS if driver.name != "ostree")
+PROBES = ("mac.", "ostree.", "updater", "jobs", "cmdline", "os", "guard", "boot_id")
 
 
 @dataclass
@@ -45,7 +40,7 @@ class FakeHost:
         self.round_trips += 1
         results = {}
         for step in steps:
-            if not step.name.startswith(PROBES) or step.name in self.acts:
+            if not step.name.removeprefix("offer.").startswith((*PROBES, *OTHER_DRIVERS)) or step.name in self.acts:
                 self.ran.append(step.name)
             results[step.name] = self._answer(step)
             if step.required and results[step.name].rc != 0:
@@ -63,9 +58,9 @@ class FakeHost:
             return self.acts[step.name](self) or Result(step.name, step.script, 0)
         if step.name == "fresh":
             return Result("fresh", step.script, 9 if f'"{self.boot_id}"' in step.script else 0)
-        assert step.name.startswith(PROBES), f"unexpected step {step.name}"
-        if step.name.startswith(OTHERS):
+        if step.name.removeprefix("offer.").startswith(OTHER_DRIVERS):
             return Result(step.name, step.script, NOT_HERE)
+        assert step.name.startswith(PROBES), f"unexpected step {step.name}"
         return Result(step.name, step.script, 0, self._shown(step.name))
 
     def _shown(self, name: str) -> str:
