@@ -106,6 +106,9 @@ class LocksStaged(Protocol):
     def release(self, state: HostState, target: Deployment) -> Step:
         """A step that makes the next shutdown activate the staged `target`; required; the reboot follows it."""
 
+    def lock_again(self) -> str:
+        """Return sh that takes back what `release` did, where the reboot is not carried out after all."""
+
 
 @runtime_checkable
 class CanSwitchChannel(Protocol):

@@ -28,6 +28,8 @@ NOT_HERE = 3
 # Printed between the status and what else is asked because of it.
 _TITLE_MARK = "@@flotilla-title"
 _ADMIN_MARK = "@@flotilla-admin"
+# What `release` in rpm_ostree_host.sh leaves where there was a lock.
+_RELEASED = "/run/flotilla/released"
 POLICY_FILE = "/etc/containers/policy.json"
 
 # The title of a transaction is in the text alone, which is asked for only then. Without --json, serials are missing.
@@ -150,6 +152,10 @@ class RpmOSTree:
 
     def release(self, state: HostState, target: Deployment) -> Step:
         return Step("release", f"{_script('rpm_ostree_host')}\nrelease {quote(target.id)}", required=True)
+
+    def lock_again(self) -> str:
+        # This file is a lock for every version, also for those that write their own elsewhere.
+        return f"[ ! -e {_RELEASED} ] || mv -f {_RELEASED} /run/ostree/staged-deployment-locked"
 
     def guard_functions(self) -> str:
         return f"{_script('ostree_guard')}\n{_script('rpm_ostree_guard')}"

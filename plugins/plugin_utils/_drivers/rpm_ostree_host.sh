@@ -137,6 +137,9 @@ release() { # release ID
     echo "$1 is not what is staged" >&2
     return 1
   fi
+  if [ -e /run/ostree/staged-deployment-locked ] || ostree admin status | grep -q '(finalization locked)'; then
+    mkdir -p /run/flotilla && : >/run/flotilla/released || return 1
+  fi
   rm -f /run/ostree/staged-deployment-locked
   ! ostree admin status | grep -q '(finalization locked)' || ostree admin lock-finalization --unlock || return 1
   ! ostree admin status | grep -q '(finalization locked)'
@@ -153,7 +156,7 @@ follow() { # follow KEY REFERENCE
   # /sysroot is mounted read-only for everybody but the tools, which see it in a name space of their own.
   # shellcheck disable=SC2016
   unshare -m sh -c 'mount -o remount,rw /sysroot 2>/dev/null; cp /run/flotilla-origin "$1.new" &&
-    chmod --reference="$1" "$1.new" && mv -f "$1.new" "$1" && touch /ostree/deploy && sync' sh "$file" || return 1
+    mv -f "$1.new" "$1" && touch /ostree/deploy && sync' sh "$file" || return 1
   rm -f /run/flotilla-origin
   rpm-ostree reload
 }
