@@ -189,3 +189,10 @@ def faults(family: Family) -> list[Task]:
 SCENARIOS: dict[str, Callable[[Family], list[Task]]] = {
     one.__name__: one for one in (life, unconfirmed, never_up, power, away, channel, updater, arguments, faults)
 }
+
+
+def tasks(family: Family, scenario: str) -> list[Task]:
+    """Return what is done to the host of `family` in `scenario`, made ready before it where it asks for that."""
+    ready = family.prepare is not None and scenario != updater.__name__
+    first = [task("make ready", "native_updater", **(family.prepare or {}))] if ready else []
+    return [*first, *SCENARIOS[scenario](family)]

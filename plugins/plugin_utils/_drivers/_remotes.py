@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import re
+
 from .._model.host import Result, Step
 from .._model.shell import print_files, quote, write_file
 from .._model.state import Channel, Verification
 
 REMOTES_DIR = "/etc/ostree/remotes.d"
+REPO_CONFIG = "/ostree/repo/config"
 
 
 def remotes_probe() -> str:
     """Return sh that prints the files in which remotes stand."""
-    return print_files(f"{REMOTES_DIR}/*.conf", "/ostree/repo/config")
+    return print_files(f"{REMOTES_DIR}/*.conf", REPO_CONFIG)
 
 
 def keys_probe() -> str:
@@ -42,12 +45,18 @@ def remote_steps(remote: str, source: str, verification: Verification, keys: str
         steps.append(Step("channel.keys", write_file(key_path, keys), required=True))
         lines.append(f"gpgkeypath={key_path}")
     body = "\n".join(lines) + "\n"
+    head, fresh, target = f'[remote "{remote}"]', quote(f"{path}.new"), quote(path)
+    section = quote(f"/^{re.escape(head)}/,/^\\[/p")
     steps.append(
         Step(
             "channel.remote",
-            f"mkdir -p {REMOTES_DIR} && {{ printf '%s' {quote(body)}; "
-            f"[ ! -f {quote(path)} ] || sed -E '/^\\[/d; /^({ours})=/d' {quote(path)}; }} >{quote(path)}.new && "
-            f"{{ sync {quote(path)}.new 2>/dev/null || sync; }} && mv -f {quote(path)}.new {quote(path)}",
+            f"mkdir -p {REMOTES_DIR} && "
+            f"kept=$(sed -n {section} {REPO_CONFIG} 2>/dev/null; [ ! -f {target} ] || cat {target}) && "
+            f"{{ printf '%s' {quote(body)}; printf '%s\\n' \"$kept\" | sed -E '/^\\[/d; /^({ours})=/d; /^$/d'; }} "
+            f">{fresh} && {{ sync {fresh} 2>/dev/null || sync; }} && "
+            # What an installer wrote into the repository's own file moves: standing in two is an error of every tool.
+            f"{{ ! grep -qsF {quote(head)} {REPO_CONFIG} || ostree remote delete {quote(remote)}; }} && "
+            f"mv -f {fresh} {target}",
             required=True,
         )
     )
