@@ -43,8 +43,8 @@ class Family:
     `channel`: options of update_channel that change it, and the `host_state.channel` that comes of them.
     `never_up`: the options that lead to a version which panics, and its digest; None where no boot loader counts boots.
     `refusals`: for each capability that is lacking, words of the refusal.
-    `prepare`: options of native_updater for an OS whose own updater, as long as it may act, lets nobody else update; they
-    are set in every scenario but the updater's own.
+    `prepare`: options of native_updater for an OS whose own updater, as long as it may act, lets nobody else update.
+    They are set in every scenario but the updater's own.
     """
 
     name: str
