@@ -10,6 +10,7 @@ version_added: 0.1.0
 description:
   - Names the deployment that a rollback goes to, makes it the next boot, reboots, and proves that it runs.
   - A deployment that the host fell back from is never chosen by itself.
+  - What is staged is dropped. The message names it, also in check mode.
 options:
   target:
     description:

@@ -78,7 +78,10 @@ class Driver(Protocol):
         """Return sh that downloads, verifies and prepares exactly `digest`; it runs detached on the host."""
 
     def explain(self, state: HostState, digest: str, log: str) -> str | None:
-        """Turn the log of a failed `stage` into its cause (commit, remote, key), or None where it says nothing."""
+        """Turn the log of a failed `stage` into its cause (commit, remote, key), or None where it says nothing.
+
+        `digest` is empty after a failed `switch_by_staging`, which does not know it.
+        """
 
     def unstage(self, state: HostState) -> Step:
         """A step that drops the staged deployment."""

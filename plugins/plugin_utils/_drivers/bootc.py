@@ -140,15 +140,14 @@ class Bootc:
         channel = state.channel
         if channel is None:
             return tail(log) or None
+        image = f"image {digest} of {_reference(channel)}" if digest else f"image {_reference(channel)}"
         for pattern, meaning in _CAUSES:
             found = pattern.search(log)
             if found:
                 verification = channel.verification.value if channel.verification else "unknown"
                 hint = "; to deploy exactly this one, follow it: update_channel with the digest as channel"
-                return (
-                    f"image {digest} of {_reference(channel)}: {meaning}: {found[1]}; verification: {verification}"
-                    + (hint if "channel offers" in found[1] else "")
-                )
+                hint = hint if "channel offers" in found[1] else ""
+                return f"{image}: {meaning}: {found[1]}; verification: {verification}{hint}"
         return tail(log) or None
 
     def unstage(self, state: HostState) -> Step:

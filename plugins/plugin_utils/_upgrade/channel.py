@@ -92,7 +92,9 @@ def _switch_by_staging(
     report = run_job(host, clock, Job("stage", f"staging {_shown(wanted)}", script), STAGE_TIME)
     after = observe(host).state
     if after.channel != wanted:
-        cause = report.last_line or f"the command exited with {report.rc} and printed nothing"
+        cause = observed.driven("switch").explain(replace(state, channel=wanted), "", report.log) or (
+            f"the command exited with {report.rc} and printed nothing"
+        )
         raise FlotillaError(
             f"cannot make {host.name} follow {_shown(wanted)}: {cause}", host_state=after, log=report.log
         )

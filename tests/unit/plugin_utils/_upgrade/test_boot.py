@@ -84,6 +84,15 @@ def test_what_runs_already_is_left_alone(trial: Any, clock: Any) -> None:
     assert trial.ran == []
 
 
+def test_what_runs_by_a_soft_reboot_is_not_proven(trial: Any, clock: Any) -> None:
+    trial.guard["armed"] += f"boot_id_before={trial.boot_id}\n"
+    del trial.guard["trial"]
+    with pytest.raises(FlotillaError, match="it runs by a soft reboot") as caught:
+        boot(trial, clock, BootWish(digest=NEW), check=False)
+    assert caught.value.details["phase"] is Phase.FAILED
+    assert trial.ran == []
+
+
 def test_armed_but_never_rebooted_is_taken_up(staged: Any, clock: Any) -> None:
     staged.arm(on_trial=False)
     _reboots_into(staged, [("*", NEW, 0, ""), (" ", OLD, 0, "rollback")])

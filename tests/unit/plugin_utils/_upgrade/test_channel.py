@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import json
 from typing import Any
 
 import pytest
+from bootc_recorded import recorded
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers._protocol import ChannelWish
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
@@ -138,3 +141,69 @@ def test_image_is_named_by_its_source_alone(host: Any, wish: ChannelWish) -> Non
     with pytest.raises(FlotillaError, match=f"cannot make h1 follow .*{wish.source}"):
         _switch(host, wish, check=False)
     assert "channel.origin" in _did(host)
+
+
+# -- a mechanism that follows another channel only by staging it
+
+
+@pytest.fixture
+def image_host(steady: Any, clock: Any) -> Any:
+    """A host of bootc: `follows` is the image of what is staged, or of what runs."""
+    recording = json.loads(recorded("status-json-v1alpha1-booted-rollback"))
+    steady.clock, steady.follows, steady.offered = clock, None, "quay.io/example/os:11"
+
+    def status(_host: Any) -> Result:
+        host = copy.deepcopy(recording)
+        if steady.follows:
+            staged = copy.deepcopy(host["status"]["rollback"])
+            staged["ostree"]["deploySerial"] = 9
+            image = {"image": steady.follows, "transport": "registry", "signature": "containerPolicy"}
+            staged["image"]["image"] = host["spec"]["image"] = image
+            host["status"]["staged"] = staged
+        return Result("bootc.status", "bootc status", 0, json.dumps(host))
+
+    def wait(_host: Any) -> Result:
+        steady.follows = steady.offered
+        rc, log = (0, "Queued for next boot") if steady.offered else (1, "error: Switching: manifest unknown")
+        return Result("wait", "", 0, f"state=done\nrc={rc}\nkey=\nwhat=x\nlog:\n{log}\n")
+
+    steady.acts.update({"bootc.status": status, "start": lambda _host: None, "wait": wait})
+    return steady
+
+
+WISH = ChannelWish("11", "quay.io/example/os")
+
+
+def test_switch_that_stages_is_a_job_and_read_back(image_host: Any) -> None:
+    result = _switch(image_host, WISH, check=False).result(diff=True)
+    assert result["changed"]
+    wanted = {"name": "11", "source": "docker://quay.io/example/os", "verification": "policy", "remote": None}
+    assert result["channel"] == result["host_state"]["channel"] == wanted
+    assert result["host_state"]["staged"]["origin"] == "docker://quay.io/example/os:11"
+    assert "follows 11 (docker://quay.io/example/os, verification policy) now; 39.20231109.3" in result["msg"]
+    again = _switch(image_host, WISH, check=False)
+    assert not again.changed
+    assert image_host.ran.count("start") == 1
+
+
+def test_check_mode_says_what_is_replaced_and_stages_nothing(image_host: Any) -> None:
+    image_host.follows = "quay.io/example/os:10"
+    outcome = _switch(image_host, WISH, check=True)
+    assert outcome.changed
+    assert "and stage what it offers; 39.20231109.3 (92e476435ced), which is staged, is replaced" in outcome.why
+    assert "start" not in image_host.ran
+
+
+def test_switch_that_stages_nothing_is_an_error_with_its_cause(image_host: Any) -> None:
+    image_host.offered = None
+    with pytest.raises(FlotillaError, match=r"cannot make h1 follow 11 .* does not have it: manifest unknown"):
+        _switch(image_host, WISH, check=False)
+
+
+def test_nothing_is_staged_under_an_armed_guard_or_on_a_busy_host(image_host: Any) -> None:
+    image_host.acts["jobs"] = lambda _host: Result("jobs", "", 0, "staging 3\n")
+    with pytest.raises(Refused, match="the host is busy: staging 3"):
+        _switch(image_host, WISH, check=False)
+    image_host.arm(on_trial=True)
+    with pytest.raises(Refused, match="the guard is armed; confirm or roll back first"):
+        _switch(image_host, WISH, check=False)

@@ -37,6 +37,15 @@ def test_not_booted_is_refused(staged: Any) -> None:
         confirm(staged, None, check=False)
 
 
+def test_a_soft_reboot_proves_nothing(trial: Any) -> None:
+    """It keeps the kernel, and with it the boot id."""
+    trial.guard["armed"] += f"boot_id_before={trial.boot_id}\n"
+    del trial.guard["trial"]
+    with pytest.raises(Refused, match=r"cannot confirm b .* it runs by a soft reboot, on the kernel of the deployment"):
+        confirm(trial, NEW, check=False)
+    assert trial.ran == []
+
+
 def test_too_late(trial: Any) -> None:
     trial.acts["confirm"] = lambda _host: Result("confirm", "sh", 75, stderr="the host is going back already")
     with pytest.raises(ToolFailed, match="going back already"):

@@ -52,6 +52,12 @@ def test_shell_that_dies_under_the_poll_is_a_host_that_is_away(steady: Any, cloc
     assert _wait(steady, clock).observed.state.boot_id == "boot-1"
 
 
+def test_the_order_is_for_a_full_reboot() -> None:
+    """Whatever somebody has prepared under /run/nextroot, or for kexec."""
+    assert f"{reboot.FULL_REBOOT} systemctl --no-block reboot" in reboot.REBOOT.script
+    assert reboot.FULL_REBOOT == "SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1 SYSTEMCTL_SKIP_AUTO_KEXEC=1"
+
+
 def test_reboot_is_not_ordered_after_a_step_that_failed(steady: Any) -> None:
     steady.acts.update(arm=lambda _host: Result("arm", "sh guard", 1, "", "read-only"), reboot=lambda _host: None)
     with pytest.raises(ToolFailed, match="cannot arm the guard: .*read-only"):

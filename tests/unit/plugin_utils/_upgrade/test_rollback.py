@@ -69,6 +69,15 @@ def test_check_mode_predicts(upgraded: Any, clock: Any) -> None:
     assert upgraded.ran == []
 
 
+def test_what_is_staged_is_dropped_and_that_is_said(upgraded: Any, clock: Any) -> None:
+    upgraded.lines = [(" ", "c" * 64, 0, "staged"), *upgraded.lines]
+    predicted = roll_back(upgraded, clock, RollbackWish(), check=True).result(diff=True)
+    assert "to a (aaaaaaaaaaaa); c (cccccccccccc), which is staged, is dropped" in predicted["msg"]
+    assert predicted["host_state"]["staged"] is None
+    assert "staged: c (cccccccccccc)" in predicted["diff"]["before"]
+    assert "staged: nothing" in predicted["diff"]["after"]
+
+
 def test_only_from_another_digest_does_nothing(upgraded: Any, clock: Any) -> None:
     result = roll_back(upgraded, clock, RollbackWish(only_from="c" * 64), check=False).result(diff=True)
     assert not result["changed"]
