@@ -14,7 +14,7 @@ from family import OPTIONAL, Family
 Task = dict[str, Any]
 
 # Seconds; never waited for. A host boots in about one.
-PLENTY = {"confirm_within": 3600, "timeout": 4000}
+PLENTY: dict[str, Any] = {"confirm_within": 3600, "timeout": 4000}
 
 
 def task(name: str, module: str, check: bool = False, **options: Any) -> Task:
@@ -38,7 +38,7 @@ def life(family: Family) -> list[Task]:
         look("before"),
         task("observe", "deployment_info"),
         look("observed"),
-        *(task(f"refuse {one}", OPTIONAL[one], **_asked(one)) for one in lacks),
+        *(task(f"refuse {one}", OPTIONAL[one], **ASKED[one]) for one in lacks),
         task("stage, checked", "deployment", check=True),
         look("checked"),
         task("stage", "deployment"),
@@ -65,13 +65,13 @@ def life(family: Family) -> list[Task]:
 LEFT = "ls -d /var/lib/flotilla/guard /etc/systemd/system/*flotilla* /etc/systemd/system/*/*flotilla* 2>/dev/null; :"
 
 
-def _asked(capability: str) -> dict[str, Any]:
-    return {
-        "hold_updater": {"state": "held"},
-        "kernel_arguments": {"present": ["flotilla.test=1"]},
-        "rollback": {},
-        "switch_channel": {"channel": "other"},
-    }[capability]
+# What is asked of an OS that lacks it.
+ASKED: dict[str, dict[str, Any]] = {
+    "hold_updater": {"state": "held"},
+    "kernel_arguments": {"present": ["flotilla.test=1"]},
+    "rollback": {},
+    "switch_channel": {"channel": "other"},
+}
 
 
 def unconfirmed(family: Family) -> list[Task]:
@@ -161,7 +161,7 @@ def arguments(family: Family) -> list[Task]:
     """A kernel argument, booted under the guard."""
     if family.kernel_argument is None:
         return []
-    wish = {"present": [family.kernel_argument], "reboot": "allow", **PLENTY}
+    wish: dict[str, Any] = {"present": [family.kernel_argument], "reboot": "allow", **PLENTY}
     return [
         task("set, checked", "kernel_arguments", check=True, **wish),
         task("set", "kernel_arguments", **wish),
