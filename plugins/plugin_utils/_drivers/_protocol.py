@@ -103,6 +103,17 @@ class CanRollBack(Protocol):
 
 
 @runtime_checkable
+class LocksStaged(Protocol):
+    """Stages behind a lock: a reboot alone drops what is staged, until it is released."""
+
+    def release(self, state: HostState, target: Deployment) -> Step:
+        """A step that makes the next shutdown activate the staged `target`; required; the reboot follows it."""
+
+    def lock_again(self) -> str:
+        """Return sh that takes back what `release` did, where the reboot is not carried out after all."""
+
+
+@runtime_checkable
 class CanSwitchChannel(Protocol):
     """Can be told what to follow without downloading anything."""
 

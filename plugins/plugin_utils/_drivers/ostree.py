@@ -12,34 +12,16 @@ from pathlib import Path
 
 from .._errors import FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
-from .._model.shell import print_files, quote, write_file
+from .._model.shell import print_files, quote
 from .._model.state import Channel, Deployment, HostState, Position, Verification
+from .._parsers import ostree_errors
 from .._parsers.gvariant import parse_strings
 from .._parsers.ostree import Entry, Remote, parse_loader_entries, parse_remotes, parse_status, parse_summary
 from ._protocol import Candidate, ChannelWish, View
+from ._remotes import keys_probe, remote_steps, remotes_probe, trusted_keys
 
-REMOTES_DIR = "/etc/ostree/remotes.d"
 # Exit code of a probe on a host that this driver is not for.
 NOT_HERE = 3
-
-# Each says in its first group what is wrong, as ostree words it (src/libostree/ostree-repo-pull-verify.c and others).
-_CAUSES = (
-    (re.compile(r"(GPG verification enabled, but no signatures found)"), "it is not signed"),
-    (
-        re.compile(r"(Can't check signature: public key not found)"),
-        "it is signed by a key that the remote does not trust",
-    ),
-    (re.compile(r"(Corrupted commit object; checksum expected=\S+ actual=\S+)"), "it was tampered with"),
-    (re.compile(r"(Corrupted \w+ object; checksum expected=\S+ actual=\S+)"), "its content was tampered with"),
-    (re.compile(r"(BAD signature from .*)"), "its signature is wrong"),
-    (re.compile(r"(ed25519: .*|no signatures found.*)"), "its signature is not accepted"),
-    (re.compile(r"(min-free-space-\S+ '[^']*' would be exceeded.*|No space left on device.*)"), "the disk is full"),
-    (re.compile(r"(While fetching \S+: .*|Server returned HTTP \d+.*)"), "the remote does not answer as it should"),
-    (
-        re.compile(r"(Upgrade target revision .* is chronologically older.*)"),
-        "it is older than what runs; allow_downgrade",
-    ),
-)
 
 
 class OSTree:
@@ -63,8 +45,8 @@ class OSTree:
             Step("ostree.others", "command -v rpm-ostree || :"),
             # --json since 2025.3; before it, an unknown option is refused at once.
             Step("ostree.status", here + "ostree admin status --json 2>/dev/null || ostree admin status"),
-            Step("ostree.remotes", here + print_files(f"{REMOTES_DIR}/*.conf", "/ostree/repo/config")),
-            Step("ostree.keys", f"! ls {REMOTES_DIR}/*.asc >/dev/null 2>&1 || sha256sum {REMOTES_DIR}/*.asc"),
+            Step("ostree.remotes", here + remotes_probe()),
+            Step("ostree.keys", keys_probe()),
             Step("ostree.entries", here + print_files("/boot/loader/entries/*.conf")),
             # The entry of a staged deployment is written at shutdown; until then its arguments stand in here only.
             Step(
@@ -130,14 +112,13 @@ class OSTree:
         channel = _followed(state)
         failure, _sep, keys = log.partition("trusted keys:")
         trusted = ", ".join(keys.split()) or "none"
-        for pattern, meaning in _CAUSES:
-            found = pattern.search(failure)
-            if found:
-                return (
-                    f"commit {digest} of {channel.remote}:{channel.name} ({channel.source}): {meaning}: {found[1]}; "
-                    f"verification: {channel.verification.value if channel.verification else 'unknown'}, "
-                    f"keys trusted for remote {channel.remote}: {trusted}"
-                )
+        cause = ostree_errors.meaning_of(failure, ostree_errors.OSTREE)
+        if cause:
+            return (
+                f"commit {digest} of {channel.remote}:{channel.name} ({channel.source}): {cause}; "
+                f"verification: {channel.verification.value if channel.verification else 'unknown'}, "
+                f"keys trusted for remote {channel.remote}: {trusted}"
+            )
         return tail(failure) or None
 
     def unstage(self, state: HostState) -> Step:
@@ -164,10 +145,7 @@ class OSTree:
         return f"ostree admin deploy --stage {origin} {shlex.join([*options, state.booted.digest])}"
 
     def trusted_keys(self, results: Results, channel: Channel) -> str | None:
-        path = f"{REMOTES_DIR}/{channel.remote}.asc"
-        return next(
-            (line.split()[0] for line in results["ostree.keys"].stdout.splitlines() if line.endswith(path)), None
-        )
+        return trusted_keys(results["ostree.keys"], channel)
 
     def switch_channel(self, state: HostState, wish: ChannelWish) -> tuple[Step, ...]:
         before = state.channel or Channel(None, None, None)
@@ -179,31 +157,10 @@ class OSTree:
                 "cannot switch the channel: it needs a remote, a branch and a URL; "
                 f"known are {remote}, {name}, {source}"
             )
-        path = f"{REMOTES_DIR}/{remote}.conf"
-        key_path = f"{REMOTES_DIR}/{remote}.asc"
-        lines = [f'[remote "{remote}"]', f"url={source}"]
-        lines.append(f"gpg-verify={str(verification is Verification.GPG).lower()}")
-        if verification is Verification.SIGN:
-            lines.append("sign-verify=true")
-        steps = []
-        if wish.keys is not None:
-            steps.append(Step("channel.keys", write_file(key_path, wish.keys), required=True))
-        # An existing file keeps what it says beyond our keys (proxy, TLS): only ours are replaced.
-        ours = "url|gpg-verify|sign-verify" + ("|gpgkeypath" if wish.keys is not None else "")
-        if wish.keys is not None:
-            lines.append(f"gpgkeypath={key_path}")
-        body = "\n".join(lines) + "\n"
-        steps += [
-            Step(
-                "channel.remote",
-                f"mkdir -p {REMOTES_DIR} && {{ printf '%s' {quote(body)}; "
-                f"[ ! -f {quote(path)} ] || sed -E '/^\\[/d; /^({ours})=/d' {quote(path)}; }} >{quote(path)}.new && "
-                f"{{ sync {quote(path)}.new 2>/dev/null || sync; }} && mv -f {quote(path)}.new {quote(path)}",
-                required=True,
-            ),
+        return (
+            *remote_steps(remote, source, verification, wish.keys),
             Step.of("channel.origin", "ostree", "admin", "set-origin", remote, source, name, required=True),
-        ]
-        return tuple(steps)
+        )
 
 
 def _next_kernel_arguments(results: Results) -> tuple[str, ...] | None:

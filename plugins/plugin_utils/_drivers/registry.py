@@ -13,8 +13,9 @@ from ._protocol import (
 )
 from .bootc import Bootc
 from .ostree import OSTree
+from .rpm_ostree import RpmOSTree
 
-DRIVERS: tuple[Driver, ...] = (Bootc(), OSTree())
+DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (

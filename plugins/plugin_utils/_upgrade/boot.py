@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .._drivers._protocol import Driver
+from .._drivers._protocol import Driver, LocksStaged
 from .._errors import FlotillaError, Refused
 from .._guard import render
 from .._model.consent import Consent
@@ -80,7 +80,11 @@ def boot(host: Host, clock: Clock, wish: BootWish, check: bool, permission: Perm
         return _outcome(state, predicted, why, changed=True)
     began = clock.monotonic()
     arming = render.arm(driver, target, state.booted, wish.confirm_within, wish.tries)
-    order_reboot(host, (arming,), f"arm the guard on {host.name}", permission, undo=f"sh {render.SCRIPT} disarm")
+    # Armed before it is released: whatever ends this run in between, nothing boots unguarded.
+    released = (driver.release(state, target),) if isinstance(driver, LocksStaged) else ()
+    locked_again = f"{driver.lock_again()}; " if isinstance(driver, LocksStaged) else ""
+    undo = f"{locked_again}sh {render.SCRIPT} disarm"
+    order_reboot(host, (arming, *released), f"arm the guard on {host.name}", permission, undo=undo)
     host.say(f"guard armed, rebooting from {named(state.booted)} into {named(target)}")
     return _prove(host, clock, driver, state, target, wish, began)
 

@@ -22,18 +22,21 @@ from .observe import Observed, observe
 _REMOTE = re.compile(r"[\w.-]+")
 _BRANCH = re.compile(r"[\w.-]+(/[\w.-]+)*")
 _URL = re.compile(r"(https?|file|mirrorlist=https?)://\S+")
+# containers-transports(5), and what stands for a channel there: a tag, or a digest to stay on.
+_IMAGE = re.compile(r"(docker://|oci:|oci-archive:|containers-storage:|dir:)\S+")
+_TAG = re.compile(r"sha256:[0-9a-f]{64}")
 # For the work on a host whose mechanism stages what it is told to follow (s).
 STAGE_TIME = 1800
 
 
 def validate(wish: ChannelWish) -> None:
     """Raise Refused for what no host with remotes and branches can follow."""
-    for what, value, rule in (
-        ("channel", wish.name, _BRANCH),
-        ("remote", wish.remote, _REMOTE),
-        ("source", wish.source, _URL),
+    for what, value, rules in (
+        ("channel", wish.name, (_BRANCH, _TAG)),
+        ("remote", wish.remote, (_REMOTE,)),
+        ("source", wish.source, (_URL, _IMAGE)),
     ):
-        if value is not None and not rule.fullmatch(value):
+        if value is not None and not any(rule.fullmatch(value) for rule in rules):
             raise Refused(f"cannot follow {what} {value!r}: that is no valid {what}")
     if wish.keys is not None and "BEGIN PGP PUBLIC KEY BLOCK" not in wish.keys:
         raise Refused("cannot trust keys: the text is no ASCII-armoured OpenPGP public key")
@@ -108,7 +111,9 @@ def _wanted(host: Host, before: Channel | None, wish: ChannelWish) -> Channel:
         verification=wish.verification or (None if moved else known.verification) or Verification.GPG,
         remote=wish.remote or known.remote,
     )
-    missing = [word for word in ("name", "source", "remote") if getattr(wanted, word) is None]
+    # An image is named by its source alone.
+    needed = ("name", "source") if _IMAGE.fullmatch(wanted.source or "") else ("name", "source", "remote")
+    missing = [word for word in needed if getattr(wanted, word) is None]
     if missing:
         raise Refused(
             f"cannot set the update channel of {host.name}: its {' and '.join(missing)} is not known; give it"

@@ -6,6 +6,8 @@ set -eu
 . /usr/lib/simhost/family/deployments.sh
 id=$(staged)
 [ -n "$id" ] || exit 0
+# Locked (rpm-ostree deploy --lock-finalization): it is dropped.
+[ ! -e /run/ostree/staged-deployment-locked ] || exit 0
 rm -rf "${DEPLOY:?}/$id/etc"
 cp -a /etc "$DEPLOY/$id/etc"
 running=$(booted)

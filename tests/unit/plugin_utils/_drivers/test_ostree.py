@@ -205,7 +205,7 @@ def test_unstage_counts_from_the_front() -> None:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A root with remotes, and an `ostree` that notes how it is called."""
     monkeypatch.setattr(
-        "ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.ostree.REMOTES_DIR", str(tmp_path)
+        "ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers._remotes.REMOTES_DIR", str(tmp_path)
     )
     tools = tmp_path / "bin"
     tools.mkdir()

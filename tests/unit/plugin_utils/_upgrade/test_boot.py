@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.ostree import OSTree
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.consent import Consent
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.boot import BootWish, boot
 
@@ -37,6 +39,33 @@ def test_boots_and_proves(staged: Any, clock: Any) -> None:
     assert result["boot"]["boot_id_after"] == "boot-1"
     assert staged.ran == ["arm", "reboot", "fresh"]
     assert staged.round_trips == 3  # observe, act, and the one poll that was answered
+
+
+def test_what_is_locked_is_released_once_the_guard_is_armed(
+    staged: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = []
+    monkeypatch.setattr(
+        OSTree, "release", lambda _self, _state, target: Step("release", target.id, required=True), raising=False
+    )
+    monkeypatch.setattr(OSTree, "lock_again", lambda _self: ":", raising=False)
+    staged.acts["release"] = lambda host: released.append(host.guard["armed"])
+    _reboots_into(staged, [("*", NEW, 0, ""), (" ", OLD, 0, "rollback")])
+    assert boot(staged, clock, WISH, check=False).changed
+    assert staged.ran == ["arm", "release", "reboot", "fresh"]
+    assert f"target={NEW}.0" in released[0]
+
+
+def test_what_cannot_be_released_is_not_booted(staged: Any, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        OSTree, "release", lambda _self, _state, target: Step("release", target.id, required=True), raising=False
+    )
+    monkeypatch.setattr(OSTree, "lock_again", lambda _self: ":", raising=False)
+    staged.acts["arm"] = lambda host: host.arm(on_trial=False)
+    staged.acts["release"] = lambda _host: Result("release", "release", 1, "", "it is not what is staged")
+    with pytest.raises(FlotillaError, match="it is not what is staged"):
+        boot(staged, clock, WISH, check=False)
+    assert "reboot" not in staged.ran
 
 
 def test_check_mode_only_looks(staged: Any, clock: Any) -> None:

@@ -127,6 +127,22 @@ def test_what_no_host_with_branches_can_follow_is_refused(host: Any, wish: Chann
     assert _did(host) == []
 
 
+@pytest.mark.parametrize(
+    "wish",
+    [
+        ChannelWish(source="docker://quay.io/fedora/fedora-coreos", name="stable"),
+        ChannelWish(source="docker://registry.example:5000/os", name=f"sha256:{'a' * 64}"),
+        ChannelWish(source="oci:/var/lib/os", verification=Verification.POLICY),
+    ],
+)
+def test_image_is_named_by_its_source_alone(host: Any, wish: ChannelWish) -> None:
+    validate(wish)
+    host.asked = None  # the stand-in follows branches only: it is asked all the same, and its answer is not believed
+    with pytest.raises(FlotillaError, match=f"cannot make h1 follow .*{wish.source}"):
+        _switch(host, wish, check=False)
+    assert "channel.origin" in _did(host)
+
+
 # -- a mechanism that follows another channel only by staging it
 
 
