@@ -46,6 +46,18 @@ class ChannelWish:
     keys: str | None = None
 
 
+@dataclass(frozen=True)
+class ChannelRules:
+    """What a mechanism's channel is made of, and how it can be verified; the first way is the one for a new source.
+
+    `parts`: words out of name, source, remote, each of which must be known. `keys`: it can be given keys to trust.
+    """
+
+    parts: tuple[str, ...] = ("name", "source", "remote")
+    verifications: tuple[Verification, ...] = (Verification.GPG, Verification.SIGN, Verification.NONE)
+    keys: bool = True
+
+
 class Driver(Protocol):
     """The core. `name` is the mechanism; `capabilities` are words for what has no protocol of its own below."""
 
@@ -102,11 +114,25 @@ class CanRollBack(Protocol):
 class CanSwitchChannel(Protocol):
     """Can be told what to follow without downloading anything."""
 
+    channel_rules: ChannelRules
+
     def switch_channel(self, state: HostState, wish: ChannelWish) -> tuple[Step, ...]:
         """Steps that make the host follow `wish`; each is required, each is safe to repeat."""
 
     def trusted_keys(self, results: Results, channel: Channel) -> str | None:
         """Return the SHA-256 of the key file that we gave the channel, None where there is none. From `probes`."""
+
+
+@runtime_checkable
+class CountsBoots(Protocol):
+    """Its boot loader counts boots by other means than GRUB's environment block."""
+
+    def counter_functions(self) -> str:
+        """Return sh functions for the guard, instead of those in `_guard/grub.sh`; each ends with 0 when it is so.
+
+        counter_present; counter_set TRIES: for the target, which `get armed target` prints; with 0 it boots no more.
+        counter_clear: what boots next boots without being counted. counter_spent: the target's tries are used up.
+        """
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from .._model.shell import print_files, quote, write_file
 from .._model.state import Channel, Deployment, HostState, Position, Verification
 from .._parsers.gvariant import parse_strings
 from .._parsers.ostree import Entry, Remote, parse_loader_entries, parse_remotes, parse_status, parse_summary
-from ._protocol import Candidate, ChannelWish, View
+from ._protocol import Candidate, ChannelRules, ChannelWish, View
 
 REMOTES_DIR = "/etc/ostree/remotes.d"
 # Exit code of a probe on a host that this driver is not for.
@@ -55,6 +55,7 @@ class OSTree:
         "lab-autoupdate.timer",
         "lab-autoupdate.service",
     )
+    channel_rules = ChannelRules()
 
     def probes(self) -> tuple[Step, ...]:
         here = f"[ -e /run/ostree-booted ] && command -v ostree >/dev/null || exit {NOT_HERE}; "

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from ._protocol import CanRollBack, CanSetKernelArguments, CanSwitchChannel, Driver, HasNativeUpdater
+from ._protocol import CanRollBack, CanSetKernelArguments, CanSwitchChannel, CountsBoots, Driver, HasNativeUpdater
 from .ostree import OSTree
+from .update_engine import UpdateEngine
 
-DRIVERS: tuple[Driver, ...] = (OSTree(),)
+DRIVERS: tuple[Driver, ...] = (OSTree(), UpdateEngine())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (
@@ -14,6 +15,7 @@ _POWERS: tuple[tuple[type, str], ...] = (
     (CanSwitchChannel, "switch_channel"),
     (CanSetKernelArguments, "kernel_arguments"),
     (HasNativeUpdater, "hold_updater"),
+    (CountsBoots, "boot_counting"),
 )
 
 

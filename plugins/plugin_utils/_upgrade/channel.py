@@ -7,7 +7,7 @@ import hashlib
 import re
 from dataclasses import replace
 
-from .._drivers._protocol import CanSwitchChannel, ChannelWish
+from .._drivers._protocol import CanSwitchChannel, ChannelRules, ChannelWish
 from .._errors import FlotillaError, Refused
 from .._model.host import Host
 from .._model.outcome import Outcome
@@ -45,7 +45,8 @@ def switch(host: Host, wish: ChannelWish, check: bool) -> Outcome:
     driver = observed.driven("set the update channel")
     if not isinstance(driver, CanSwitchChannel):
         raise Refused(f"cannot set the update channel of {host.name}: the {driver.name} mechanism has none to set")
-    wanted = _wanted(host, before, wish)
+    _refuse_impossible(host, driver.name, driver.channel_rules, wish)
+    wanted = _wanted(host, before, wish, driver.channel_rules)
     keys_differ = wish.keys is not None and driver.trusted_keys(observed.results, wanted) != _digest(wish.keys)
     if wanted == before and not keys_differ:
         return _outcome(observed, wanted, f"follows {_shown(wanted)} already", False)
@@ -62,16 +63,29 @@ def switch(host: Host, wish: ChannelWish, check: bool) -> Outcome:
     return _outcome(observed, wanted, f"follows {_shown(wanted)} now", True, keys_differ, after.state)
 
 
-def _wanted(host: Host, before: Channel | None, wish: ChannelWish) -> Channel:
+def _refuse_impossible(host: Host, mechanism: str, rules: ChannelRules, wish: ChannelWish) -> None:
+    for part in ("name", "source", "remote"):
+        if getattr(wish, part) is not None and part not in rules.parts:
+            raise Refused(f"cannot set the {part} of {host.name}'s update channel: {mechanism} has none")
+    if wish.verification is not None and wish.verification not in rules.verifications:
+        possible = ", ".join(one.value for one in rules.verifications)
+        raise Refused(
+            f"cannot verify updates of {host.name} with {wish.verification.value}: {mechanism} knows {possible} only"
+        )
+    if wish.keys is not None and not rules.keys:
+        raise Refused(f"cannot give {host.name} keys to trust: those of {mechanism} are part of the OS image")
+
+
+def _wanted(host: Host, before: Channel | None, wish: ChannelWish, rules: ChannelRules) -> Channel:
     known = before or Channel(None, None, None)
     moved = wish.remote is not None and wish.remote != known.remote
     wanted = Channel(
         name=wish.name or known.name,
         source=wish.source or (None if moved else known.source),
-        verification=wish.verification or (None if moved else known.verification) or Verification.GPG,
+        verification=wish.verification or (None if moved else known.verification) or rules.verifications[0],
         remote=wish.remote or known.remote,
     )
-    missing = [word for word in ("name", "source", "remote") if getattr(wanted, word) is None]
+    missing = [word for word in rules.parts if getattr(wanted, word) is None]
     if missing:
         raise Refused(
             f"cannot set the update channel of {host.name}: its {' and '.join(missing)} is not known; give it"
@@ -92,7 +106,8 @@ def _shown(channel: Channel | None) -> str:
     if channel is None:
         return "nothing"
     verification = channel.verification.value if channel.verification else "unknown"
-    return f"{channel.remote}:{channel.name} ({channel.source}, verification {verification})"
+    remote = f"{channel.remote}:" if channel.remote else ""
+    return f"{remote}{channel.name} ({channel.source}, verification {verification})"
 
 
 def _outcome(
