@@ -19,6 +19,8 @@ _AREA = re.compile(r" *[0-9]+ +[0-9]+ +((?:Protective|Hybrid) MBR|(?:Pri|Sec) GP
 _PARTITION = re.compile(r' *[0-9]+ +[0-9]+ +([0-9]+)  Label: "([^"]*)"')
 _DETAIL = re.compile(r" +(Type|UUID|Attr): (\S.*)")
 _COUNTS = re.compile(r"priority=([0-9]+) tries=([0-9]+) successful=([0-9]+)")
+# In this order, the last one only where there are any.
+_DETAILS = ("Type", "UUID", "Attr")
 # The fields are four, four and one bit wide.
 _MOST = 15
 
@@ -49,13 +51,13 @@ def parse_slots(text: str) -> dict[str, Slot]:
         raise CannotParse(_WHAT, "it is cut off", text[-80:])
     entries: list[tuple[str, int, dict[str, str]]] = []
     areas: list[str] = []
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n"):
         found = _PARTITION.fullmatch(line)
         detail = _DETAIL.fullmatch(line)
         area = _AREA.fullmatch(line)
         if found:
             entries.append((found[2], int(found[1]), {}))
-        elif detail and entries and detail[1] not in entries[-1][2]:
+        elif detail and entries and detail[1] in _DETAILS[len(entries[-1][2]) :][:1]:
             entries[-1][2][detail[1]] = detail[2]
         elif area:
             areas.append(area[1])
