@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What ostree-finalize-staged.service does while an OSTree host shuts down: /etc is merged into the staged deployment, the
+# boot loader gets its entry, and what is neither new nor running nor pinned is dropped.
+set -eu
+. /usr/lib/simhost/family/deployments.sh
+id=$(staged)
+[ -n "$id" ] || exit 0
+rm -rf "$DEPLOY/$id/etc"
+cp -a /etc "$DEPLOY/$id/etc"
+running=$(booted)
+others=$(for one in $(cat "$ORDER"); do
+  [ "$one" != "$id" ] || continue
+  if [ "$one" = "$running" ] || [ "$(known "$one" pinned)" = yes ]; then echo "$one"; fi
+done)
+write_order "$id" $others
