@@ -51,17 +51,21 @@ def parse_slots(text: str) -> dict[str, Slot]:
         raise CannotParse(_WHAT, "it is cut off", text[-80:])
     entries: list[tuple[str, int, dict[str, str]]] = []
     areas: list[str] = []
-    for line in text.removesuffix("\n").split("\n"):
+    details: dict[str, str] | None = None
+    lines = text.removesuffix("\n").split("\n")
+    for line in lines[1:] if _TITLE.fullmatch(lines[0]) else lines:
         found = _PARTITION.fullmatch(line)
         detail = _DETAIL.fullmatch(line)
         area = _AREA.fullmatch(line)
         if found:
-            entries.append((found[2], int(found[1]), {}))
-        elif detail and entries and detail[1] in _DETAILS[len(entries[-1][2]) :][:1]:
-            entries[-1][2][detail[1]] = detail[2]
+            details = {}
+            entries.append((found[2], int(found[1]), details))
+        elif detail and details is not None and detail[1] in _DETAILS[len(details) :][:1]:
+            details[detail[1]] = detail[2]
         elif area:
+            details = None
             areas.append(area[1])
-        elif not _TITLE.fullmatch(line):
+        else:
             raise CannotParse(_WHAT, "unknown line", line)
     if areas and areas[-1] != "Sec GPT header":
         raise CannotParse(_WHAT, "it is cut off", text[-80:])
