@@ -25,7 +25,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_NEEDS_ENABLED = True
 
     def _record(self, status: str, result: Any) -> None:
-        line = {"host": result._host.get_name(), "status": status, "result": result._result}
+        task = result._task.get_name()
+        line = {"host": result._host.get_name(), "task": task, "status": status, "result": result._result}
         with Path(os.environ["FLOTILLA_RECORD"]).open("a") as file:
             file.write(json.dumps(line, default=str) + "\n")
 

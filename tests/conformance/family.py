@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A family as the suite sees it: what its cases.yml says that is particular to it (docs/simhost.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FAMILIES = Path(__file__).parents[1] / "simhost/families"
+# What a family may lack: the capability, as `host_state.capabilities` has it, and the module that then refuses.
+OPTIONAL = {
+    "hold_updater": "native_updater",
+    "kernel_arguments": "kernel_arguments",
+    "rollback": "deployment_rollback",
+    "switch_channel": "update_channel",
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An order to a stand-in, and what our module must make of it.
+
+    `error`: words of its message, in this order. `options` of the module; `state`: what `host_state` is afterwards.
+    `ok`: the module copes with it and succeeds.
+    """
+
+    name: str
+    order: tuple[str, ...]
+    module: str
+    error: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    ok: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """`first`, `offer`: {version, digest} of what runs, and of what the channel offers. `state`: more of `host_state`.
+
+    `channel`: options of update_channel that change it, and the `host_state.channel` that comes of them.
+    `never_up`: the options that lead to a version which panics, and its digest; None where no boot loader counts boots.
+    `refusals`: for each capability that is lacking, words of the refusal.
+    """
+
+    name: str
+    driver: str
+    proof: str
+    first: Mapping[str, str]
+    offer: Mapping[str, str]
+    state: Mapping[str, Any]
+    faults: tuple[Fault, ...]
+    channel: Mapping[str, Any] | None = None
+    never_up: Mapping[str, Any] | None = None
+    kernel_argument: str | None = None
+    power_cut_unstages: bool = False
+    refusals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def load(name: str) -> Family:
+    """Return the family of a folder. Raises TypeError for a word that is not known, or one that is missing."""
+    said = yaml.safe_load((FAMILIES / name / "cases.yml").read_text())
+    faults = tuple(
+        Fault(**{**fault, "order": tuple(fault["order"]), "error": tuple(fault.get("error", ()))})
+        for fault in said.pop("faults")
+    )
+    unknown = set(said) - {one.name for one in fields(Family)}
+    if unknown:
+        raise TypeError(f"{name}/cases.yml: {', '.join(sorted(unknown))}")
+    return Family(name=name, faults=faults, **said)
+
+
+def names() -> list[str]:
+    return sorted(path.parent.name for path in FAMILIES.glob("*/cases.yml"))

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What brings a host back: nobody confirms, it never comes up, its power fails, it is away."""
+
+from __future__ import annotations
+
+import pytest
+from family import Family
+from suite import Told
+
+Tale = dict[str, Told]
+
+
+@pytest.mark.scenario("unconfirmed")
+def test_nobody_confirms_and_it_goes_back_by_itself(told: Tale, family: Family) -> None:
+    assert (told["boot"].status, told["boot"].result.get("phase")) == ("ok", "booted"), told["boot"].msg
+    assert told["on trial"].result["boots"] == 2
+    seen = told["observe"].state
+    assert seen["booted"]["digest"] == family.first["digest"]
+    assert seen["guard"] is None
+    fallback = seen["last_fallback"]
+    assert (fallback["cause"], fallback["target_digest"]) == ("not_confirmed", family.offer["digest"])
+    assert "nobody confirmed it within 20 s" in fallback["evidence"]
+    assert told["confirm too late"].status == "failed"
+    assert "is what runs" in told["confirm too late"].msg
+
+
+@pytest.mark.scenario("unconfirmed")
+def test_a_guard_that_went_back_takes_its_units_along(told: Tale) -> None:
+    assert told["what is left"].result["stdout"].split() == ["/var/lib/flotilla/guard"]
+
+
+@pytest.mark.scenario("never_up")
+def test_what_never_comes_up_is_given_up_by_the_boot_loader(told: Tale, family: Family) -> None:
+    if family.never_up is None:
+        assert "boot" not in told["boot"].state["guard"]["covers"]
+        return
+    assert told["stage"].state["staged"]["digest"] == family.never_up["digest"]
+    booted = told["boot"]
+    assert (booted.status, booted.result.get("phase")) == ("failed", "rolled_back"), booted.msg
+    assert booted.result["cause"] == "boot_failed"
+    assert "the boot loader used up its tries" in booted.msg
+    # The first boot, two tries, and the way back.
+    assert told["tries"].result["boots"] == 4
+    seen = told["observe"].state
+    assert (seen["booted"]["digest"], seen["guard"]) == (family.first["digest"], None)
+    assert seen["last_fallback"]["target_digest"] == family.never_up["digest"]
+
+
+@pytest.mark.scenario("power")
+def test_a_power_cut_before_the_boot_breaks_nothing(told: Tale, family: Family) -> None:
+    seen = told["observe"].state
+    assert seen["booted"]["digest"] == family.first["digest"]
+    assert seen["boot_id"] != told["stage"].state["boot_id"]
+    assert (seen["staged"] is None) == family.power_cut_unstages
+    assert (told["stage again"].status, told["stage again"].changed) == ("ok", family.power_cut_unstages)
+
+
+@pytest.mark.scenario("power")
+def test_one_power_cut_on_trial_is_not_taken_for_a_bad_os(told: Tale, family: Family) -> None:
+    assert told["boot"].status == "ok", told["boot"].msg
+    seen = told["observe on trial"].state
+    assert seen["booted"]["digest"] == family.offer["digest"]
+    assert seen["boot_id"] != told["boot"].state["boot_id"]
+    assert seen["guard"]["deadline"]
+    assert (told["confirm"].status, told["confirm"].changed) == ("ok", True), told["confirm"].msg
+
+
+@pytest.mark.scenario("away")
+def test_a_host_without_power_is_unreachable(told: Tale, family: Family) -> None:
+    for name in ("observe what is off", "stage what is off"):
+        assert told[name].status == "unreachable", told[name].msg
+    assert told["observe"].status == "ok"
+    assert told["observe"].state["booted"]["digest"] == family.first["digest"]
+    assert told["observe"].state["staged"] is None
