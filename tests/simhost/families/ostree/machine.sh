@@ -16,6 +16,8 @@ disk_new() {
   new=$disk/ostree/deploy/lab/deploy/$v1.0
   mkdir -p "$new"
   cp -R "$family/root/." "$new"
+  mkdir -p "$new/etc/systemd/system/timers.target.wants"
+  ln -s /usr/lib/systemd/system/eos-autoupdater.timer "$new/etc/systemd/system/timers.target.wants/"
   printf 'commit=%s\nversion=1\nrefspec=lab:lab/x86_64/stable\ndate=Tue Nov 24 14:23:57 2026\nquality=good\nkargs=%s\n' \
     $v1 'root=LABEL=lab-root rw console=ttyS0 panic=5 quiet' >"$disk/ostree/simhost/deployments/$v1.0"
   cp "$family/server.txt" "$sim/server.txt"
