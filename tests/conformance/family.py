@@ -42,6 +42,7 @@ class Family:
 
     `channel`: options of update_channel that change it, and the `host_state.channel` that comes of them.
     `never_up`: the options that lead to a version which panics, and its digest; None where no boot loader counts boots.
+    `hold_first`: nothing can be staged as long as the OS's own updater may act.
     `refusals`: for each capability that is lacking, words of the refusal.
     """
 
@@ -56,6 +57,7 @@ class Family:
     never_up: Mapping[str, Any] | None = None
     kernel_argument: str | None = None
     power_cut_unstages: bool = False
+    hold_first: bool = False
     refusals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

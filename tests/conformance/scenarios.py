@@ -28,6 +28,11 @@ def look(name: str, **order: Any) -> Task:
     return task(name, "simhost", **order)
 
 
+def ready(family: Family) -> list[Task]:
+    """What must be done to a host before anything can be staged on it."""
+    return [task("hold first", "native_updater", state="held")] if family.hold_first else []
+
+
 def life(family: Family) -> list[Task]:
     """An upgrade from the first look to the confirmation, each step once more, and back again."""
     lacks = [one for one in OPTIONAL if one in family.refusals]
@@ -37,6 +42,7 @@ def life(family: Family) -> list[Task]:
         task("roll back again", "deployment_rollback", target=family.first["digest"]),
     ]
     return [
+        *ready(family),
         look("before"),
         task("observe", "deployment_info"),
         look("observed"),
@@ -79,6 +85,7 @@ def _asked(capability: str) -> dict[str, Any]:
 def unconfirmed(family: Family) -> list[Task]:
     """Nobody confirms: the guard goes back by itself, whatever we do."""
     return [
+        *ready(family),
         task("stage", "deployment"),
         task("boot", "deployment_boot", **SHORT),
         look("on trial"),
@@ -92,8 +99,9 @@ def unconfirmed(family: Family) -> list[Task]:
 def never_up(family: Family) -> list[Task]:
     """What is booted never comes up; where the boot loader counts, it goes back."""
     if family.never_up is None:
-        return [task("stage", "deployment"), task("boot", "deployment_boot", **PLENTY)]
+        return [*ready(family), task("stage", "deployment"), task("boot", "deployment_boot", **PLENTY)]
     return [
+        *ready(family),
         task("follow", "update_channel", **family.never_up["channel"]),
         task("stage", "deployment"),
         task("boot", "deployment_boot", **PLENTY),
@@ -105,6 +113,7 @@ def never_up(family: Family) -> list[Task]:
 def power(family: Family) -> list[Task]:
     """The power is cut: before the boot, and again on trial."""
     return [
+        *ready(family),
         task("stage", "deployment"),
         look("cut", power="cut", boots=2),
         task("observe", "deployment_info"),
@@ -174,7 +183,7 @@ def arguments(family: Family) -> list[Task]:
 
 def faults(family: Family) -> list[Task]:
     """Each fault of a tool, and afterwards the very same without it."""
-    tasks = []
+    tasks = ready(family)
     for fault in family.faults:
         tasks += [
             look(f"order: {fault.name}", fault=list(fault.order)),

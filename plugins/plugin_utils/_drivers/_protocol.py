@@ -130,8 +130,9 @@ class CountsBoots(Protocol):
     def counter_functions(self) -> str:
         """Return sh functions for the guard, instead of those in `_guard/grub.sh`; each ends with 0 when it is so.
 
-        counter_present; counter_set TRIES: for the target, which `get armed target` prints; with 0 it boots no more.
-        counter_clear: what boots next boots without being counted. counter_spent: the target's tries are used up.
+        counter_present. counter_set TRIES: the target, which `get armed target` prints, boots next and may fail so
+        often; with 0 it boots no more. counter_clear: what runs, if it also boots next, is good and counted no more.
+        counter_spent: the target's tries are used up.
         """
 
 

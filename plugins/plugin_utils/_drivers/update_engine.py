@@ -38,6 +38,8 @@ KNOWN = "/var/lib/flotilla/update_engine/slots"
 # Nebraska, when the host has staged its offer and not booted it yet.
 IN_PROGRESS = "error-updateInProgressOnInstance"
 
+# The kernel of the new version is copied before anything else, to a /boot of 128 MB on old installations.
+_BOOT_FULL = re.compile(r"Failed to copy kernel from \S+ to (\S+)")
 # What the engine's error codes mean (action_processor.h).
 _CODES = {
     5: "the new version's own installer refused it (an extension or OEM part that it needs is missing)",
@@ -104,17 +106,14 @@ class UpdateEngine:
             booted = _deployment(running, root_hash, known, Position.BOOTED, version)
         found = results["update_engine.other"].text.rpartition(".")[2]
         if other.bootable and found:
-            if following is not other:
-                position = Position.ROLLBACK if other.successful else None
-            else:
-                # What was good before, and was put first again, is what a rollback that waits for its reboot has left.
-                position = Position.PENDING if other.successful else Position.STAGED
+            position = _position(other, following)
             there = _deployment(other, found, known, position, None)
-            staged = there if following is other else None
+            staged = there if position is not Position.ROLLBACK else None
             rollback = there if position is Position.ROLLBACK else None
         elif following is other:
             raise CannotParse(f"the kernel of {other.label}", "it boots next, and carries no root hash of /usr")
-        listed = [one for one in (staged, booted, rollback) if one is not None]
+        first, second = (staged or rollback, booted) if following is other else (booted, staged or rollback)
+        listed = [one for one in (first, second) if one is not None]
         return View(booted, staged, rollback, tuple(listed), _channel(results), self._busy(results))
 
     @staticmethod
@@ -165,11 +164,15 @@ class UpdateEngine:
         if kind == "not_offered":
             return f"payload {digest[:12]} is not what {asked} offers: {_offered(words)}"
         if kind == "engine_failed":
-            code = re.search(r"error code: (\d+) \((\w+)\)", log)
-            if code is None:
-                return f"update_engine took nothing from {asked}: {words}: {tail(log, 3)}"
-            meaning = _CODES.get(int(code[1]), "see the journal of update_engine")
-            return f"payload {digest[:12]} from {asked}: {meaning} ({code[2]}, {code[1]})"
+            full = _BOOT_FULL.search(log)
+            if full is not None:
+                return f"payload {digest[:12]} from {asked}: the disk is full: {full[0]}"
+            codes = re.findall(r"error code: (\d+) \((\w+)\)", log)
+            if not codes:
+                return f"update_engine took nothing from {asked}: {words}"
+            code, name = codes[-1]
+            meaning = _CODES.get(int(code), "see the journal of update_engine")
+            return f"payload {digest[:12]} from {asked}: {meaning} ({name}, {code})"
         return words
 
     def unstage(self, state: HostState) -> Step:
@@ -215,6 +218,17 @@ def _running(device: str, slots: dict[str, Slot]) -> Slot:
     if not found:
         raise CannotParse("the output of `rootdev -s /usr`", "it is neither slot", device)
     return found[0]
+
+
+def _position(other: Slot, following: Slot | None) -> Position:
+    """Where the slot that does not run stands. Only one that ran well is a way back.
+
+    With tries left and never good it is new: put behind the running slot by us, before it by the OS's own engine.
+    """
+    if not other.successful:
+        return Position.STAGED
+    # Put first again: what a rollback that waits for its reboot has left.
+    return Position.PENDING if following is other else Position.ROLLBACK
 
 
 def _deployment(

@@ -79,6 +79,8 @@ make_default() { # make_default ID
     wanted=$there
     # At the start of an update, or 45 s after its own, the engine puts the running slot first again.
     systemctl stop update-engine.service 2>/dev/null
+    # What runs and was never marked good is left for good: no boot comes back to it.
+    [ "$(slot_attribute "$here" S)" = 1 ] || cgpt add -T 0 "$here" || return 1
   else
     return 1
   fi

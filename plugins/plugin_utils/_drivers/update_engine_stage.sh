@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Stages one payload with an engine of our own: the OS's unit under another name, which lives for this one update. The
 # OS's own unit stays held all the time, so that nothing else is taken and nobody reboots. What the engine offers no way
-# to ask for, an exact payload, is watched over: another one is stopped before it is activated.
+# to ask for, an exact payload, is watched over: another one is stopped before it is activated. And the slot, which the
+# engine makes the next boot, is put behind the running one again: it is booted by deployment_boot, under the guard.
 ENGINE=flotilla-update-engine.service
 UNITS=/run/systemd/system
 MARKER=/run/update_engine_autoupdate_completed
@@ -69,7 +70,7 @@ watch() { # watch PAYLOAD CLIENT-PID: until the client ends; 1: the engine took 
   done
 }
 
-# Neither slot but the running one is booted next; what was in the other one is gone or half written.
+# What the other slot holds boots no more, unless it was good before.
 unstage() {
   here=$(running_slot) && there=$(other_slot "$here") || return 1
   [ "$(slot_attribute "$there" S)" = 1 ] || cgpt add -T 0 "$there" || return 1
@@ -107,6 +108,7 @@ stage() { # stage PAYLOAD DIGEST ALLOW_DOWNGRADE: the payload's SHA-256 in base6
   fi
   trap 'stop_engine; rm -f "$CLIENT"' EXIT
   stop_engine
+  began=$(date +%s)
   start_engine || fail "failed update_engine does not start"
   update_engine_client -update >"$CLIENT" 2>&1 &
   if ! watch "$1" $!; then
@@ -117,7 +119,8 @@ stage() { # stage PAYLOAD DIGEST ALLOW_DOWNGRADE: the payload's SHA-256 in base6
   wait $!
   cat "$CLIENT"
   if [ "$(update_engine_client -status 2>/dev/null | sed -n 's/^CURRENT_OP=//p')" != UPDATE_STATUS_UPDATED_NEED_REBOOT ]; then
-    journalctl -u "$ENGINE" -o cat --no-pager -n 200 2>/dev/null | grep -E '^E|error code: ' | tail -n 20
+    journalctl -u "$ENGINE" --since "@$began" -o cat --no-pager 2>/dev/null |
+      grep -E '^E|:ERROR:|error code: ' | tail -n 20
     unstage
     fail "engine_failed it ended as $(status CURRENT_OP)"
   fi
@@ -125,6 +128,12 @@ stage() { # stage PAYLOAD DIGEST ALLOW_DOWNGRADE: the payload's SHA-256 in base6
     unstage
     fail "failed the engine is done, and the next boot is not the payload that was asked for"
   fi
+  here=$(running_slot)
+  if ! cgpt prioritize "$here" || [ "$(next_slot)" != "$here" ] || ! bootable "$there"; then
+    unstage
+    fail "failed the slot $(slot_label "$there") cannot be put behind the running one"
+  fi
+  rm -f /run/reboot-required
   hash=$(slot_hash "$there") || fail "failed the kernel of the new slot carries no root hash of /usr"
   remember "$hash" "$2" "$version" || fail "failed the record of the slot cannot be written"
 }
