@@ -129,7 +129,9 @@ class UpdateEngine:
     def offer(self, result: Result, state: HostState) -> Candidate:
         channel = _followed(state)
         goal = f"ask {channel.source} for group {channel.name}"
-        answer = parse_answer(result.proven(goal).stdout)
+        if not result.ok:
+            raise FlotillaError(f"cannot {goal}: {tail(result.stderr) or f'curl exited with {result.rc}'}")
+        answer = parse_answer(result.stdout)
         if answer.status == "ok" and answer.digest is not None:
             return Candidate(answer.digest, answer.version)
         # The server compares versions: to one that has staged what it offers it says so, or nothing.

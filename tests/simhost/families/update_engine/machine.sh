@@ -10,6 +10,11 @@ disk_new() {
   mkdir -p "$disk/simhost/slots" "$disk/boot/flatcar" "$disk/var/lib/update_engine/prefs"
   cp -R "$family/root/." "$disk"
   ln -s ../usr/lib/os-release "$disk/etc/os-release"
+  # (Flatcar's own links stand in /usr.)
+  mkdir -p "$disk/etc/systemd/system/multi-user.target.wants"
+  for unit in update-engine locksmithd; do
+    ln -s "/usr/lib/systemd/system/$unit.service" "$disk/etc/systemd/system/multi-user.target.wants/"
+  done
   printf '3 USR-A 1 0 1\n4 USR-B 0 0 0\n' >"$gpt"
   printf 'version=4593.2.0\nhash=%s\nquality=good\n' $first_hash >"$disk/simhost/slots/3"
   { head -c 64 /dev/zero; printf '%s' $first_hash; head -c 900 /dev/zero; } >"$disk/boot/flatcar/vmlinuz-a"
