@@ -19,7 +19,7 @@ from .._errors import CannotParse, FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
 from .._model.shell import first_line, print_files, quote
 from .._model.state import Channel, Deployment, HostState, Position, UpdaterState, Verification
-from .._parsers.cgpt import SLOTS, Slot, next_boot, parse_slots
+from .._parsers.cgpt import SLOTS, Slot, parse_slots, preferred
 from .._parsers.key_value import parse_os_release
 from .._parsers.omaha import Answer, parse_answer
 from .._parsers.update_engine import Known, parse_known, parse_root_hash, parse_settings, parse_status
@@ -97,7 +97,7 @@ class UpdateEngine:
             raise CannotParse("the output of `cgpt show`", f"there is no partition {missing[0]}")
         running = _running(results["update_engine.running"].text, slots)
         other = next(slot for slot in slots.values() if slot is not running)
-        following = next_boot(slots)
+        first = preferred(slots)
         known = parse_known(results["update_engine.known"].stdout)
         root_hash = parse_root_hash(results["update_engine.cmdline"].stdout)
         booted = staged = rollback = None
@@ -106,15 +106,15 @@ class UpdateEngine:
             booted = _deployment(running, root_hash, known, Position.BOOTED, version)
         found = results["update_engine.other"].text.rpartition(".")[2]
         if other.bootable and found:
-            position = _position(other, following)
+            position = _position(other, first)
             there = _deployment(other, found, known, position, None)
             staged = there if position is not Position.ROLLBACK else None
             rollback = there if position is Position.ROLLBACK else None
-        elif following is other:
+        elif other.bootable and first is other:
             raise CannotParse(f"the kernel of {other.label}", "it boots next, and carries no root hash of /usr")
-        first, second = (staged or rollback, booted) if following is other else (booted, staged or rollback)
-        listed = [one for one in (first, second) if one is not None]
-        return View(booted, staged, rollback, tuple(listed), _channel(results), self._busy(results))
+        order = (staged or rollback, booted) if first is other else (booted, staged or rollback)
+        listed = tuple(one for one in order if one is not None)
+        return View(booted, staged, rollback, listed, _channel(results), self._busy(results))
 
     @staticmethod
     def _busy(results: Results) -> str | None:
@@ -222,7 +222,7 @@ def _running(device: str, slots: dict[str, Slot]) -> Slot:
     return found[0]
 
 
-def _position(other: Slot, following: Slot | None) -> Position:
+def _position(other: Slot, first: Slot) -> Position:
     """Where the slot that does not run stands. Only one that ran well is a way back.
 
     With tries left and never good it is new: put behind the running slot by us, before it by the OS's own engine.
@@ -230,7 +230,7 @@ def _position(other: Slot, following: Slot | None) -> Position:
     if not other.successful:
         return Position.STAGED
     # Put first again: what a rollback that waits for its reboot has left.
-    return Position.PENDING if following is other else Position.ROLLBACK
+    return Position.PENDING if first is other else Position.ROLLBACK
 
 
 def _deployment(

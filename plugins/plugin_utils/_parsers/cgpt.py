@@ -27,7 +27,7 @@ _MOST = 15
 
 @dataclass(frozen=True)
 class Slot:
-    """A slot and what the boot loader reads of it: the highest priority that is bootable is booted."""
+    """A slot and what the boot loader reads of it: of the bootable ones, the highest priority wins."""
 
     label: str
     number: int
@@ -90,7 +90,6 @@ def _slot(label: str, number: int, attributes: str) -> Slot:
     return Slot(label, number, priority, tries, bool(successful))
 
 
-def next_boot(slots: dict[str, Slot]) -> Slot | None:
-    """Return the slot that the boot loader takes; of two that are equal the first one. None: it would not boot."""
-    bootable = [slot for slot in slots.values() if slot.bootable]
-    return min(bootable, key=lambda slot: (-slot.priority, slot.number), default=None)
+def preferred(slots: dict[str, Slot]) -> Slot:
+    """Return the slot with the highest priority, of two that are equal the first: it boots next if it is bootable."""
+    return min(slots.values(), key=lambda slot: (-slot.priority, slot.number))

@@ -12,7 +12,7 @@ import pytest
 from mutations import mutations
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import CannotParse
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._parsers.cgpt import Slot, next_boot, parse_slots
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._parsers.cgpt import Slot, parse_slots, preferred
 
 RECORDED = Path(__file__).parents[2] / "fixtures/update_engine"
 CASES: dict[str, dict[str, Any]] = json.loads((RECORDED / "cases.json").read_text())["cgpt"]
@@ -34,12 +34,10 @@ def test_every_recorded_table_has_a_case() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_recorded_table(name: str) -> None:
     case = dict(CASES[name])
-    following = case.pop("next")
+    first = case.pop("first")
     slots = parse_slots(_read(name))
     assert slots == {label: Slot(label, *counts[:3], bool(counts[3])) for label, counts in case.items()}
-    found = next_boot(slots)
-    assert found is not None
-    assert found.label == following
+    assert preferred(slots).label == first
 
 
 def test_damaged_table_is_read_as_it_stands_or_refused() -> None:
@@ -82,9 +80,9 @@ def test_table_that_ends_early_is_refused() -> None:
             parse_slots(text[:end])
 
 
-def test_boot_order() -> None:
+def test_order() -> None:
     a, b = Slot("USR-A", 3, 2, 0, True), Slot("USR-B", 4, 2, 1, False)
-    assert next_boot({"USR-A": a, "USR-B": b}) == a
+    assert preferred({"USR-B": b, "USR-A": a}) == a
     spent = Slot("USR-B", 4, 3, 0, False)
-    assert next_boot({"USR-A": a, "USR-B": spent}) == a
-    assert next_boot({"USR-B": spent}) is None
+    assert preferred({"USR-A": a, "USR-B": spent}) == spent
+    assert (a.bootable, b.bootable, spent.bootable) == (True, True, False)
