@@ -46,7 +46,9 @@ booted_id() {
 }
 
 slot_attribute() { # slot_attribute DEVICE P|T|S: its priority, tries left, or whether it was successful
-  cgpt show -i "${1#"${1%?}"}" "-$2" "$(rootdev -s -d /usr)" 2>/dev/null
+  # The kernel's way to call partitions: sda3 of sda, nvme0n1p3 of nvme0n1.
+  case $1 in *[0-9]p[34]) disk=${1%p?} ;; *) disk=${1%?} ;; esac
+  cgpt show -i "${1#"${1%?}"}" "-$2" "$disk" 2>/dev/null
 }
 
 bootable() { # bootable DEVICE

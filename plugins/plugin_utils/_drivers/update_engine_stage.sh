@@ -133,7 +133,8 @@ stage() { # stage PAYLOAD DIGEST ALLOW_DOWNGRADE: the payload's SHA-256 in base6
     unstage
     fail "failed the slot $(slot_label "$there") cannot be put behind the running one"
   fi
-  rm -f /run/reboot-required
+  # Nobody shall take it for a reason to reboot.
+  rm -f "$MARKER" /run/reboot-required
   hash=$(slot_hash "$there") || fail "failed the kernel of the new slot carries no root hash of /usr"
   remember "$hash" "$2" "$version" || fail "failed the record of the slot cannot be written"
 }

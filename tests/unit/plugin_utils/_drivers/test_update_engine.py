@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -298,3 +299,42 @@ def test_unstage_needs_something_staged() -> None:
         DRIVER.unstage(_state())
     staged = Deployment(f"USR-B.{B}", "4593.2.5", PAYLOAD, None, Position.STAGED)
     assert DRIVER.unstage(_state(staged=staged)).script.endswith("\nunstage")
+
+
+# -- the question
+
+
+def _asked(**preferences: str) -> ElementTree.Element:
+    """Return the request as `ask` would send it, on a host with these preferences of the engine."""
+    known = "".join(f"{key}) printf %s {value} ;; " for key, value in preferences.items())
+    program = f"""{DRIVER.offer_probe().script.removesuffix("ask")}
+    setting() {{ case $1 in GROUP) echo stable ;; *) return 1 ;; esac; }}
+    release() {{ case $1 in VERSION) echo 4593.2.5 ;; BOARD) echo amd64-usr ;; *) return 1 ;; esac; }}
+    preference() {{ case $1 in {known} *) return 1 ;; esac; }}
+    request"""
+    done = subprocess.run(["sh", "-c", program], capture_output=True, text=True, check=True)
+    return ElementTree.fromstring(done.stdout)
+
+
+def test_question_is_put_as_the_engine_puts_it() -> None:
+    recorded = ElementTree.fromstring(_read("omaha/request_updatecheck_later.xml"))
+    asked = _asked()
+    for path in (".", "os", "app", "app/updatecheck"):
+        theirs, ours = recorded.find(path), asked.find(path)
+        assert theirs is not None
+        assert ours is not None
+        assert set(ours.attrib) == set(theirs.attrib)
+    app = asked.find("app")
+    assert app is not None
+    assert (app.get("appid"), app.get("track")) == ("{e96281a6-d1af-4bde-9a0a-97b76e56dc57}", "stable")
+    # A ping would make the server count the host as seen by its own engine.
+    assert app.find("ping") is None
+    assert app.find("event") is None
+
+
+def test_first_question_after_an_update_says_that_it_is_done() -> None:
+    event = _asked(**{"previous-version": "4593.2.0"}).find("app/event")
+    assert event is not None
+    assert event.attrib == {"eventtype": "3", "eventresult": "2", "previousversion": "4593.2.0"}
+    # The version that runs: the host went back, or has not booted what is staged. That is the engine's to tell.
+    assert _asked(**{"previous-version": "4593.2.5"}).find("app/event") is None
