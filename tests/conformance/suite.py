@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from scenarios import SCENARIOS
 from simhost import Machine
 
 ROOT = Path(__file__).parents[2]
-# How long (s) the whole play may take; it takes less than a minute for a family.
-PATIENCE = 600
+# How long (s) the whole play may take; it takes less than a minute for a family, where there is not much else to do.
+PATIENCE = 1800
 FORKS = 30
 
 
@@ -59,12 +58,14 @@ class Fleet:
         """Make and boot the hosts, play, and switch them off whatever happened."""
         machines = {_name(*one): Machine.create(self.folder / _name(*one), one[0]) for one in sorted(self.wanted)}
         try:
-            with ThreadPoolExecutor(4) as pool:
-                list(pool.map(Machine.start, machines.values()))
+            for machine in machines.values():
+                machine.switch_on(bound=True)
+            for machine in machines.values():
+                machine.wait_until_up()
             self._play(machines)
         finally:
-            with ThreadPoolExecutor(4) as pool:
-                list(pool.map(Machine.stop, machines.values()))
+            for machine in machines.values():
+                machine.stop()
 
     def _play(self, machines: dict[str, Machine]) -> None:
         hosts = {name: {"simhost_machine": str(machine.folder)} for name, machine in machines.items()}

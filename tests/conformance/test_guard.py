@@ -19,7 +19,7 @@ def test_nobody_confirms_and_it_goes_back_by_itself(told: Tale, family: Family) 
     assert seen["guard"] is None
     fallback = seen["last_fallback"]
     assert (fallback["cause"], fallback["target_digest"]) == ("not_confirmed", family.offer["digest"])
-    assert "nobody confirmed it within 20 s" in fallback["evidence"]
+    assert "nobody confirmed it within 3600 s" in fallback["evidence"]
     assert told["confirm too late"].status == "failed"
     assert "is what runs" in told["confirm too late"].msg
 

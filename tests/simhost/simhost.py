@@ -33,8 +33,8 @@ ENVIRONMENT = {
     "LANG": "de_DE.UTF-8",
     "TERM": "dumb",
 }
-# A boot takes well under a second (s).
-BOOT_PATIENCE = 30.0
+# A boot takes well under a second (s), where there is not much else to do.
+BOOT_PATIENCE = 300.0
 LOOK_AGAIN = 0.05
 
 
@@ -59,8 +59,7 @@ class Machine:
         (folder / "sys").mkdir()
         if (source / "sys").exists():
             shutil.copytree(source / "sys", folder / "sys", dirs_exist_ok=True)
-        program = 'set -eu; machine=$1 lib=$2 disk=$1/disk sim=$1/sim family=$1/family; . "$family/machine.sh"; disk_new'
-        subprocess.run(["sh", "-c", program, "sh", str(folder), str(HERE / "lib")], check=True)
+        subprocess.run(["sh", str(HERE / "lib/factory.sh"), str(folder)], check=True)
         return cls(folder)
 
     @property
@@ -78,17 +77,30 @@ class Machine:
 
     def start(self) -> None:
         """Switch it on, and wait until it answers."""
+        self.switch_on()
+        self.wait_until_up()
+
+    def switch_on(self, bound: bool = False) -> None:
+        """Switch it on. `bound`: it dies with the thread that calls this, however that ends."""
         for name in ("off", "on-hold"):
             (self.folder / name).unlink(missing_ok=True)
-        if not self._powered():
-            supply = subprocess.Popen(
-                ["sh", str(HERE / "lib/power.sh"), str(self.folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=(self.folder / "console").open("ab"),
-                start_new_session=True,
-            )
-            (self.folder / "supply").write_text(str(supply.pid))
+        if self._powered():
+            return
+        supply = subprocess.Popen(
+            [
+                *(["setpriv", "--pdeathsig", "KILL"] if bound else []),
+                "sh",
+                str(HERE / "lib/power.sh"),
+                str(self.folder),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "console").open("ab"),
+            start_new_session=True,
+        )
+        (self.folder / "supply").write_text(str(supply.pid))
+
+    def wait_until_up(self) -> None:
         self._wait_until(lambda: self.pid is not None, "boot")
 
     def stop(self) -> None:
@@ -107,6 +119,13 @@ class Machine:
         (self.folder / "on-hold").touch()
         self.cut_power()
         self._wait_until(lambda: self.pid is None, "switch off")
+
+    def elapse(self, timer: str) -> None:
+        """Let the time of a timer be over now."""
+        library = ". /usr/lib/simhost/simhost.sh; . /usr/lib/simhost/units.sh"
+        done = self.run(f"{library}; timer_elapse {timer}")
+        if done.returncode:
+            raise SimhostError(f"cannot let {timer} elapse on {self.folder.name}: {done.stderr}")
 
     def order_fault(self, tool: str, verb: str, kind: str, times: int | None = None) -> None:
         """Order what `tool` does at `verb` from now on, or the next `times` times. The kinds: lib/simhost.sh."""

@@ -84,6 +84,10 @@ def parse_status(text: str) -> tuple[Entry, ...]:
         entries[-1] = _with_detail(entries[-1], line.strip())
     if not entries:
         raise CannotParse("the output of `ostree admin status`", "it names no deployment")
+    # Each deployment has a line about its origin, if only "origin: none"; the output ends with a line's end.
+    origins = sum(line.lstrip().startswith("origin") for line in text.splitlines())
+    if not text.endswith("\n") or origins < len(entries):
+        raise CannotParse("the output of `ostree admin status`", "it ends too early", text[-80:])
     return tuple(entries)
 
 

@@ -3,6 +3,7 @@
 # power.sh MACHINE: the power supply of a simulated host. It boots it, and boots it again when it went down, until there
 # is a file MACHINE/off. Each boot is a mount, PID and time namespace of its own: with its PID 1 all its processes are
 # gone, and so is its /run; its clock of uptime starts at 0.
+# Killed, it takes the host along.
 #
 # MACHINE/on-hold: stays switched off as long as this file is there. MACHINE/boots counts the boots that were tried.
 set -u
@@ -19,8 +20,8 @@ while [ ! -e "$machine/off" ] && [ $failures -lt $most_failures ]; do
   echo boot >>"$machine/boots"
   failures=$((failures + 1))
   rm -f "$machine/sim/came-up"
-  unshare --mount --propagation private --pid --fork --kill-child --time --boottime "-$(cut -d . -f 1 /proc/uptime)" \
-    sh "$here/boot.sh" "$machine" 2>>"$machine/console" </dev/null
+  setpriv --pdeathsig KILL unshare --mount --propagation private --pid --fork --kill-child --time \
+    --boottime "-$(cut -d . -f 1 /proc/uptime)" sh "$here/boot.sh" "$machine" 2>>"$machine/console" </dev/null
   [ ! -e "$machine/sim/came-up" ] || failures=0
   rm -f "$machine/pid" "$machine/sim/up"
 done

@@ -5,24 +5,29 @@
 # systemd.service(5), systemd.timer(5).
 UNIT_FOLDERS="/etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system"
 
-unit_path() { # the file that counts
+unit_find() { # unit_find UNIT: the file that counts, into $file; it starts no process
   for folder in $UNIT_FOLDERS; do
-    if [ -e "$folder/$1" ] || [ -L "$folder/$1" ]; then
-      echo "$folder/$1"
-      return 0
-    fi
+    file=$folder/$1
+    if [ -e "$file" ] || [ -L "$file" ]; then return 0; fi
   done
   return 1
 }
 
+unit_path() {
+  unit_find "$1" || return 1
+  echo "$file"
+}
+
 unit_key() { # unit_key UNIT SECTION KEY: all values, a line each
-  file=$(unit_path "$1") || return 0
-  [ -f "$file" ] || return 0
+  unit_find "$1" && [ -f "$file" ] || return 0
   sed -n "/^\[$2\]/,/^\[/s/^$3=//p" "$file"
 }
 
 unit_load() {
-  file=$(unit_path "$1") || { [ ! -e "$UNITS/$1/transient" ] || { echo loaded; return; }; echo not-found; return; }
+  if ! unit_find "$1"; then
+    if [ -e "$UNITS/$1/transient" ]; then echo loaded; else echo not-found; fi
+    return
+  fi
   if [ "$(readlink "$file")" = /dev/null ]; then echo masked; else echo loaded; fi
 }
 
@@ -57,7 +62,7 @@ unit_wanted_by() { # the targets that have a link to it
 }
 
 unit_file_state() {
-  file=$(unit_path "$1") || return 0
+  unit_find "$1" || return 0
   if [ "$(readlink "$file")" = /dev/null ]; then
     case $file in /run/*) echo masked-runtime ;; *) echo masked ;; esac
     return
@@ -110,7 +115,18 @@ show_units() { # show_units PROPERTIES VALUE_ONLY UNIT...
     case $unit in *.*) ;; *) unit=$unit.service ;; esac
     [ -n "$first" ] || echo
     first=''
+    absent=''
+    unit_find "$unit" || [ -e "$UNITS/$unit/transient" ] || absent=1
     for name in $names; do
+      # Most of those that are asked for are not there: no process is started for them.
+      case $absent$name in
+        1Id | 1Names) text=$unit ;;
+        1LoadState) text=not-found ;;
+        1ActiveState) text=inactive ;;
+        1SubState) text=dead ;;
+        1*) text='' ;;
+      esac
+      [ -z "$absent" ] || { if [ -n "$only" ]; then echo "$text"; else echo "$name=$text"; fi; continue; }
       case $name in
         # A property that this type of unit does not have is left out.
         Type) case $unit in *.service) ;; *) continue ;; esac ;;
@@ -143,13 +159,18 @@ unit_start() {
   case $1 in
     *.timer)
       : >"$UNITS/$1/active"
-      setsid sh -c '. /usr/lib/simhost/simhost.sh; . /usr/lib/simhost/units.sh; timer_run "$1"' sh "$1" \
-        >/dev/null 2>&1 </dev/null &
-      echo $! >"$UNITS/$1/pid"
+      unit_detached timer_run "$1"
       ;;
     *.service) service_start "$1" ;;
     *) : >"$UNITS/$1/active" ;;
   esac
+}
+
+unit_detached() { # unit_detached FUNCTION UNIT: in a session of its own
+  # shellcheck disable=SC2016 # expanded over there
+  setsid sh -c '. /usr/lib/simhost/simhost.sh; . /usr/lib/simhost/units.sh; "$1" "$2"' sh "$1" "$2" \
+    >>"$SIM/journal" 2>&1 </dev/null &
+  echo $! >"$UNITS/$2/pid"
 }
 
 service_start() {
@@ -166,9 +187,7 @@ service_start() {
       fi
       ;;
     *)
-      setsid sh -c '. /usr/lib/simhost/simhost.sh; . /usr/lib/simhost/units.sh; service_run "$1"' sh "$1" \
-        >>"$SIM/journal" 2>&1 </dev/null &
-      echo $! >"$UNITS/$1/pid"
+      unit_detached service_run "$1"
       ;;
   esac
 }
@@ -206,21 +225,28 @@ timer_run() {
   every=$(unit_key "$1" Timer OnUnitActiveSec) started=$(unit_key "$1" Timer Unit)
   started=${started:-${1%.timer}.service}
   if [ -n "$boot" ]; then
-    wait=$(($(seconds "$boot") - $(cut -d . -f 1 /proc/uptime)))
-    [ $wait -lt 0 ] || sleep $wait
-  elif [ -n "$active" ]; then
-    sleep "$(seconds "$active")"
+    timer_wait "$1" $(($(seconds "$boot") - $(cut -d . -f 1 /proc/uptime)))
   else
     # Calendar events do not come round in the life of a simulated host.
-    while :; do sleep 100000; done
+    timer_wait "$1" "$(seconds "${active:-1000d}")"
   fi
   unit_start "$started"
   while [ -n "$every" ]; do
-    sleep "$(seconds "$every")"
+    timer_wait "$1" "$(seconds "$every")"
     unit_start "$started"
   done
-  while :; do sleep 100000; done
+  timer_wait "$1" "$(seconds 1000d)"
 }
+
+timer_wait() { # timer_wait TIMER SECONDS
+  [ "$2" -gt 0 ] || return 0
+  sleep "$2" &
+  echo $! >"$UNITS/$1/waits"
+  wait $!
+}
+
+# Its time is over now: what a test says that does not want to wait.
+timer_elapse() { kill "$(cat "$UNITS/$1/waits")"; }
 
 unit_stop() {
   case $1 in *.*) ;; *) set -- "$1.service" ;; esac

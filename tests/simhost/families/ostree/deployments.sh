@@ -11,9 +11,9 @@ known() { sed -n "s/^$2=//p" "$KNOWN/$1" 2>/dev/null; }
 staged() { cat /run/ostree/simhost-staged 2>/dev/null || :; }
 
 booted() { # by the root directory, as ostree itself finds it
-  for one in $(cat "$ORDER"); do
+  while read -r one; do
     [ "$(stat -c %d:%i "$DEPLOY/$one")" != "$(stat -c %d:%i /)" ] || echo "$one"
-  done
+  done <"$ORDER"
 }
 
 all() { staged; cat "$ORDER"; }
@@ -48,7 +48,7 @@ stage() {
   for one in /*; do
     case $one in
       /usr | /etc | /proc | /sys | /dev | /run | /tmp | /boot | /var | /sysroot | /bin | /sbin | /lib | /lib64 | /ostree) ;;
-      *) cp -a "$one" "$DEPLOY/$1.$serial/" ;;
+      *) cp -a "$one" "${DEPLOY:?}/$1.$serial/" ;;
     esac
   done
   printf 'commit=%s\nversion=%s\nrefspec=%s\ndate=%s\nquality=%s\nkargs=%s\n' "$@" >"$KNOWN/$1.$serial"
@@ -60,7 +60,7 @@ stage() {
 
 unstage() {
   id=$(staged)
-  [ -z "$id" ] || rm -rf "$DEPLOY/$id" "$DEPLOY/$id.origin" "$KNOWN/$id"
+  [ -z "$id" ] || rm -rf "${DEPLOY:?}/$id" "$DEPLOY/$id.origin" "${KNOWN:?}/$id"
   rm -f /run/ostree/staged-deployment /run/ostree/simhost-staged
 }
 

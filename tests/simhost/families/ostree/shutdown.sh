@@ -6,11 +6,12 @@ set -eu
 . /usr/lib/simhost/family/deployments.sh
 id=$(staged)
 [ -n "$id" ] || exit 0
-rm -rf "$DEPLOY/$id/etc"
+rm -rf "${DEPLOY:?}/$id/etc"
 cp -a /etc "$DEPLOY/$id/etc"
 running=$(booted)
-others=$(for one in $(cat "$ORDER"); do
+set -- "$id"
+while read -r one; do
   [ "$one" != "$id" ] || continue
-  if [ "$one" = "$running" ] || [ "$(known "$one" pinned)" = yes ]; then echo "$one"; fi
-done)
-write_order "$id" $others
+  if [ "$one" = "$running" ] || [ "$(known "$one" pinned)" = yes ]; then set -- "$@" "$one"; fi
+done <"$ORDER"
+write_order "$@"

@@ -63,6 +63,15 @@ def test_unknown_output_is_refused(text: str) -> None:
         parse_status(text)
 
 
+@pytest.mark.parametrize("length", [0.3, 0.5, 0.8])
+def test_output_that_ends_too_early_is_refused(length: float) -> None:
+    text = _read("admin-status-staged")
+    with pytest.raises(CannotParse, match="cannot parse the output of `ostree admin status`"):
+        parse_status(text[: int(len(text) * length)])
+    with pytest.raises(CannotParse, match="it ends too early"):
+        parse_status(text[: text.rindex("origin")].rstrip(" "))
+
+
 def test_mutations_are_read_or_refused() -> None:
     dice = random.Random(11)
     texts = [_read(path.stem) for path in sorted(RECORDED.glob("admin-status-*.txt")) if "unsupported" not in path.name]
