@@ -56,10 +56,11 @@ taken() { # the payload that the engine has taken up, in base64
   preference current-response-signature | sed -n 's/^Payload Sha256 Hash = //p'
 }
 
-watch() { # watch PAYLOAD CLIENT-PID: until the client ends; 1: the engine took up something else
+watch() { # watch PAYLOAD CLIENT-PID: until the client ends, or the engine; 1: the engine took up something else
   shown=
   while kill -0 "$2" 2>/dev/null; do
     sleep 1
+    on_bus || kill "$2" 2>/dev/null
     operation=$(status CURRENT_OP)
     line="$operation $(status NEW_VERSION) $(status PROGRESS)"
     [ "$line" = "$shown" ] || echo "$line"

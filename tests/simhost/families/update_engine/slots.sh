@@ -27,7 +27,10 @@ kernel() { case $1 in 3) echo /boot/flatcar/vmlinuz-a ;; *) echo /boot/flatcar/v
 
 engine() { cat "$ENGINE_STATE/$1" 2>/dev/null; } # engine KEY: of its state
 
-engine_is_there() { [ -n "$(engine pid)" ] && [ -d "/proc/$(engine pid)/fd" ]; }
+engine_is_there() { # and is no zombie, which init may leave for a while
+  [ -n "$(engine pid)" ] || return 1
+  case $(sed 's/.*) //' "/proc/$(engine pid)/stat" 2>/dev/null) in '' | Z*) return 1 ;; esac
+}
 
 setting() { # setting KEY, as the engine finds it
   for file in /etc/flatcar/update.conf /usr/share/flatcar/update.conf; do
