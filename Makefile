@@ -6,9 +6,9 @@ unexport PYTHONDONTWRITEBYTECODE ANSIBLE_CONFIG
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 PACKAGE := ansible_collections.flotilla.container_os.plugins
-SCRIPTS = $(shell git ls-files '*.sh' '.ci/run')
+SCRIPTS = $(shell git ls-files '*.sh' '.ci/run' 'tests/simhost/bin/*' 'tests/simhost/families/*/bin/*')
 
-.PHONY: help setup check simulate lint integration browser sanity matrix molecule vm-test test demo bench clean docs
+.PHONY: help setup check simulate lint integration conformance browser sanity matrix molecule vm-test test demo bench clean docs
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ molecule: setup ## The Molecule scenario: one machine, verified by testinfra
 integration: setup ## Real Ansible over real connections, without virtual machines
 	pytest -q tests/integration
 
+conformance: setup ## What every OS family must do, on simulated hosts
+	pytest -q tests/conformance
+
 browser: setup ## The HTML report in a real browser (installs chromium)
 	@tests/tools/browser.sh
 
@@ -59,6 +62,7 @@ bench: setup ## Measure, as ratios in one run
 
 docs: setup ## Draw what is drawn from the code
 	@python tests/tools/draw_phases.py
+	@python tests/tools/draw_support.py
 
 clean: setup ## Stop the lab and remove what was built
 	-@ansible-playbook playbooks/lab_down.yml -e lab_clean_cache=true

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -18,16 +19,29 @@ import family as families
 from family import Family
 from suite import Fleet, Told
 
+PROVEN = HERE / "proven.json"
+
 _WANTED: set[tuple[str, str]] = set()
+_OUTCOMES: dict[tuple[str, str], set[str]] = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--family", action="append", choices=families.names(), help="only this one; may be repeated")
+    parser.addoption("--prove", action="store_true", help="write what passes into proven.json, for the support matrix")
+
+
+def _chosen(config: pytest.Config) -> list[str]:
+    return list(config.getoption("--family") or families.names())
+
+
+@pytest.fixture(scope="session")
+def chosen(pytestconfig: pytest.Config) -> list[str]:
+    return _chosen(pytestconfig)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "family" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--family") or families.names()
+        chosen = _chosen(metafunc.config)
         metafunc.parametrize("family", [families.load(name) for name in chosen], ids=chosen)
 
 
@@ -36,6 +50,27 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         marker = item.get_closest_marker("scenario")
         if marker and isinstance(item, pytest.Function):
             _WANTED.add((item.callspec.params["family"].name, marker.args[0]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    marker = item.get_closest_marker("proves")
+    if marker and isinstance(item, pytest.Function) and (report.when == "call" or report.outcome != "passed"):
+        key = (item.callspec.params["family"].name, marker.args[0])
+        _OUTCOMES.setdefault(key, set()).add(report.outcome)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A verb is proven by a test that passed and none that did not; families that were not run keep their proof."""
+    if not session.config.getoption("--prove"):
+        return
+    proven = json.loads(PROVEN.read_text()) if PROVEN.exists() else {}
+    for name in {name for name, _verb in _OUTCOMES}:
+        verbs = [verb for (of, verb), seen in _OUTCOMES.items() if of == name and seen == {"passed"}]
+        proven[name] = sorted(verbs)
+    PROVEN.write_text(json.dumps(proven, indent=2, sort_keys=True) + "\n")
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Family:
-    """`first`, `offer`: {version, digest} of what runs, and of what the channel offers. `state`: more of `host_state`.
+    """`systems`: the OSes, in words. `on_machines`: the verbs that are proven on real machines, too.
+
+    `first`, `offer`: {version, digest} of what runs, and of what the channel offers. `state`: more of `host_state`.
 
     `channel`: options of update_channel that change it, and the `host_state.channel` that comes of them.
     `never_up`: the options that lead to a version which panics, and its digest; None where no boot loader counts boots.
@@ -48,7 +50,7 @@ class Family:
 
     name: str
     driver: str
-    proof: str
+    systems: str
     first: Mapping[str, str]
     offer: Mapping[str, str]
     state: Mapping[str, Any]
@@ -59,6 +61,7 @@ class Family:
     power_cut_unstages: bool = False
     hold_first: bool = False
     refusals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    on_machines: tuple[str, ...] = ()
 
 
 def load(name: str) -> Family:

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,15 +57,8 @@ class Fleet:
     def run(self) -> None:
         """Make and boot the hosts, play, and switch them off whatever happened."""
         machines = {_name(*one): Machine.create(self.folder / _name(*one), one[0]) for one in sorted(self.wanted)}
-        try:
-            for machine in machines.values():
-                machine.switch_on(bound=True)
-            for machine in machines.values():
-                machine.wait_until_up()
+        with running(machines.values()):
             self._play(machines)
-        finally:
-            for machine in machines.values():
-                machine.stop()
 
     def _play(self, machines: dict[str, Machine]) -> None:
         hosts = {name: {"simhost_machine": str(machine.folder)} for name, machine in machines.items()}
@@ -82,12 +75,11 @@ class Fleet:
             "tasks": [{"name": "All", "ansible.builtin.include_tasks": "tasks/{{ inventory_hostname }}.json"}],
         }
         self._write("play.json", [play])
-        (self.folder / "ansible.cfg").write_text("[defaults]\ninternal_poll_interval = 0.01\n")
         with (self.folder / "output").open("wb") as output:
             process = subprocess.Popen(
                 [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory.json", "play.json"],
                 cwd=self.folder,
-                env=self._environment(),
+                env=environment(self.folder),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -108,28 +100,45 @@ class Fleet:
             said = json.loads(line)
             self.told[by_name[said["host"]]][said["task"]] = Told(said["status"], said["result"])
 
-    def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-        kept.pop("PYTHONDONTWRITEBYTECODE", None)
-        (self.folder / "results.jsonl").touch()
-        return {
-            **kept,
-            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
-            "ANSIBLE_HOME": str(self.folder / "ansible"),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/simhost/connection"),
-            "ANSIBLE_ACTION_PLUGINS": str(ROOT / "tests/simhost/action_plugins"),
-            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/integration/connections/callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "record",
-            "ANSIBLE_FORKS": str(FORKS),
-            "ANSIBLE_NOCOLOR": "1",
-            "FLOTILLA_RECORD": str(self.folder / "results.jsonl"),
-        }
-
     def _write(self, name: str, document: Any) -> None:
         path = self.folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(document))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What ansible-playbook runs with in `folder`: our plugins, its own home, and nothing of the user's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    (folder / "ansible.cfg").write_text("[defaults]\ninternal_poll_interval = 0.01\n")
+    (folder / "results.jsonl").touch()
+    return {
+        **kept,
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/simhost/connection"),
+        "ANSIBLE_ACTION_PLUGINS": str(ROOT / "tests/simhost/action_plugins"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/integration/connections/callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": "record",
+        "ANSIBLE_FORKS": str(FORKS),
+        "ANSIBLE_NOCOLOR": "1",
+        "FLOTILLA_RECORD": str(folder / "results.jsonl"),
+    }
+
+
+@contextlib.contextmanager
+def running(machines: Collection[Machine]) -> Iterator[None]:
+    """Switch the machines on, and off whatever happens; they end with us, too."""
+    try:
+        for machine in machines:
+            machine.switch_on(bound=True)
+        for machine in machines:
+            machine.wait_until_up()
+        yield
+    finally:
+        for machine in machines:
+            machine.stop()
 
 
 def _name(family: str, scenario: str) -> str:

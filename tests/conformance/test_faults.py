@@ -22,6 +22,7 @@ def _in_order(text: str, words: tuple[str, ...]) -> bool:
     return True
 
 
+@pytest.mark.proves("faults")
 def test_each_fault_says_what_is_wrong(told: Tale, family: Family) -> None:
     wrong = []
     for fault in family.faults:

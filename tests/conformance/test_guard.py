@@ -11,6 +11,7 @@ Tale = dict[str, Told]
 
 
 @pytest.mark.scenario("unconfirmed")
+@pytest.mark.proves("guard")
 def test_nobody_confirms_and_it_goes_back_by_itself(told: Tale, family: Family) -> None:
     assert (told["boot"].status, told["boot"].result.get("phase")) == ("ok", "booted"), told["boot"].msg
     assert told["on trial"].result["boots"] == 2
@@ -30,6 +31,7 @@ def test_a_guard_that_went_back_takes_its_units_along(told: Tale) -> None:
 
 
 @pytest.mark.scenario("never_up")
+@pytest.mark.proves("boot_counting")
 def test_what_never_comes_up_is_given_up_by_the_boot_loader(told: Tale, family: Family) -> None:
     if family.never_up is None:
         assert "boot" not in told["boot"].state["guard"]["covers"]

@@ -22,6 +22,7 @@ def _unchanged(told: Told, why: str) -> None:
     assert why in told.msg
 
 
+@pytest.mark.proves("observe")
 def test_one_round_trip_shows_all(told: Tale, family: Family) -> None:
     seen = told["observe"].state
     assert told["observe"].status == "ok", told["observe"].msg
@@ -55,6 +56,7 @@ def test_check_mode_changes_nothing_and_predicts(told: Tale, family: Family) -> 
     assert told["confirm, checked"].state["guard"] is None
 
 
+@pytest.mark.proves("stage")
 def test_stage(told: Tale, family: Family) -> None:
     staged = told["stage"]
     assert (staged.status, staged.changed) == ("ok", True), staged.msg
@@ -71,6 +73,7 @@ def test_a_reboot_needs_consent(told: Tale) -> None:
     assert (deferred.status, deferred.changed, deferred.result["reboot_required"]) == ("ok", False, True)
 
 
+@pytest.mark.proves("boot")
 def test_boot_is_proven_and_guarded(told: Tale, family: Family) -> None:
     booted = told["boot"]
     assert (booted.status, booted.changed, booted.result.get("phase")) == ("ok", True, "booted"), booted.msg
@@ -86,6 +89,7 @@ def test_boot_is_proven_and_guarded(told: Tale, family: Family) -> None:
     _unchanged(told["boot again"], "on trial until it is confirmed")
 
 
+@pytest.mark.proves("confirm")
 def test_confirm(told: Tale, family: Family) -> None:
     assert told["confirm another"].status == "failed"
     assert "is what runs" in told["confirm another"].msg
@@ -97,6 +101,7 @@ def test_confirm(told: Tale, family: Family) -> None:
     _unchanged(told["stage what runs"], "is running already")
 
 
+@pytest.mark.proves("rollback")
 def test_roll_back(told: Tale, family: Family) -> None:
     if "rollback" in family.refusals:
         assert told["observe at the end"].state["booted"]["digest"] == family.offer["digest"]

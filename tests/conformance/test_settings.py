@@ -11,6 +11,7 @@ Tale = dict[str, Told]
 
 
 @pytest.mark.scenario("channel")
+@pytest.mark.proves("channel")
 def test_channel_is_switched_and_switched_back(told: Tale, family: Family) -> None:
     if family.channel is None:
         pytest.skip("the OS has no channel to switch: the refusal is tested")
@@ -27,6 +28,7 @@ def test_channel_is_switched_and_switched_back(told: Tale, family: Family) -> No
 
 
 @pytest.mark.scenario("updater")
+@pytest.mark.proves("updater")
 def test_updater_is_held_over_a_reset_and_handed_back(told: Tale, family: Family) -> None:
     if "hold_updater" in family.refusals:
         pytest.skip("the OS has no updater of its own: the refusal is tested")
@@ -43,6 +45,7 @@ def test_updater_is_held_over_a_reset_and_handed_back(told: Tale, family: Family
 
 
 @pytest.mark.scenario("arguments")
+@pytest.mark.proves("arguments")
 def test_kernel_argument_is_booted_and_confirmed(told: Tale, family: Family) -> None:
     if family.kernel_argument is None:
         pytest.skip("the OS has no kernel arguments to set: the refusal is tested")

@@ -47,6 +47,7 @@ run lint tests/tools/lint.sh
 run sanity tests/tools/sanity.sh
 run matrix tests/tools/matrix.sh
 [ ! -d tests/integration ] || run integration make -s integration
+[ ! -d tests/conformance ] || run conformance make -s conformance
 run molecule tests/tools/molecule.sh
 run vm-test make -s vm-test
 

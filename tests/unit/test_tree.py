@@ -15,10 +15,13 @@ LICENCE = "SPDX-License-Identifier: GPL-3.0-or-later"
 # Formats that know no comment, what tools write or read, and recorded outputs, which are as they were seen.
 WITHOUT_LICENCE = re.compile(
     r"LICENSE|CHANGELOG\.rst|changelogs/changelog\.yaml|tests/sanity/ignore-[0-9.]+\.txt|tests/unit/fixtures/.*|.*\.jsonl?"
+    r"|tests/simhost/families/[\w-]+/(?:recorded/.*|sys/.*|server\.txt|like)"
 )
 # Paths that exist on somebody's machine only. (A path inside a variable's directory is none: "$cache/work/".)
 OF_A_MACHINE = re.compile(r"(?<![\w}$*.~-])/(?:work|root|home/[a-z]+)/(?!\.\.\.)[\w.]")
-NOT_OURS = re.compile(r"LICENSE|tests/unit/fixtures/.*|tests/unit/.*/cases/.*")
+NOT_OURS = re.compile(
+    r"LICENSE|tests/unit/fixtures/.*|tests/unit/.*/cases/.*|tests/simhost/families/[\w-]+/recorded/.*"
+)
 
 
 def _files() -> list[str]:
@@ -43,9 +46,10 @@ def test_every_file_names_its_licence() -> None:
 
 
 def test_recorded_outputs_say_where_they_come_from() -> None:
-    families = {name.split("/")[3] for name in FILES if name.startswith("tests/unit/fixtures/")}
-    assert families
-    assert not [family for family in families if not (ROOT / f"tests/unit/fixtures/{family}/PROVENANCE.md").exists()]
+    kept = re.compile(r"tests/unit/fixtures/[^/]+|tests/simhost/families/[^/]+/recorded")
+    folders = {found[0] for found in map(kept.match, FILES) if found}
+    assert folders
+    assert not [folder for folder in folders if not (ROOT / folder / "PROVENANCE.md").exists()]
 
 
 def test_no_path_of_a_machine() -> None:

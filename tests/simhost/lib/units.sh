@@ -96,6 +96,7 @@ property() { # property UNIT NAME
       ;;
     RequiredBy | UpheldBy) ;;
     Result) if [ -e "$UNITS/$1/failed" ]; then echo exit-code; else echo success; fi ;;
+    NRestarts) echo 0 ;;
     Description) unit_key "$1" Unit Description ;;
     *) return 1 ;;
   esac
