@@ -44,8 +44,9 @@ class Family:
 
     `channel`: options of update_channel that change it, and the `host_state.channel` that comes of them.
     `never_up`: the options that lead to a version which panics, and its digest; None where no boot loader counts boots.
-    `hold_first`: nothing can be staged as long as the OS's own updater may act.
     `refusals`: for each capability that is lacking, words of the refusal.
+    `prepare`: options of native_updater for an OS whose own updater, as long as it may act, lets nobody else update.
+    They are set in every scenario but the updater's own.
     """
 
     name: str
@@ -59,9 +60,9 @@ class Family:
     never_up: Mapping[str, Any] | None = None
     kernel_argument: str | None = None
     power_cut_unstages: bool = False
-    hold_first: bool = False
     refusals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_machines: tuple[str, ...] = ()
+    prepare: Mapping[str, Any] | None = None
 
 
 def load(name: str) -> Family:

@@ -14,7 +14,7 @@ from family import OPTIONAL, Family
 Task = dict[str, Any]
 
 # Seconds; never waited for. A host boots in about one.
-PLENTY = {"confirm_within": 3600, "timeout": 4000}
+PLENTY: dict[str, Any] = {"confirm_within": 3600, "timeout": 4000}
 
 
 def task(name: str, module: str, check: bool = False, **options: Any) -> Task:
@@ -26,11 +26,6 @@ def look(name: str, **order: Any) -> Task:
     return task(name, "simhost", **order)
 
 
-def ready(family: Family) -> list[Task]:
-    """What must be done to a host before anything can be staged on it."""
-    return [task("hold first", "native_updater", state="held")] if family.hold_first else []
-
-
 def life(family: Family) -> list[Task]:
     """An upgrade from the first look to the confirmation, each step once more, and back again."""
     lacks = [one for one in OPTIONAL if one in family.refusals]
@@ -40,11 +35,10 @@ def life(family: Family) -> list[Task]:
         task("roll back again", "deployment_rollback", target=family.first["digest"]),
     ]
     return [
-        *ready(family),
         look("before"),
         task("observe", "deployment_info"),
         look("observed"),
-        *(task(f"refuse {one}", OPTIONAL[one], **_asked(one)) for one in lacks),
+        *(task(f"refuse {one}", OPTIONAL[one], **ASKED[one]) for one in lacks),
         task("stage, checked", "deployment", check=True),
         look("checked"),
         task("stage", "deployment"),
@@ -71,19 +65,18 @@ def life(family: Family) -> list[Task]:
 LEFT = "ls -d /var/lib/flotilla/guard /etc/systemd/system/*flotilla* /etc/systemd/system/*/*flotilla* 2>/dev/null; :"
 
 
-def _asked(capability: str) -> dict[str, Any]:
-    return {
-        "hold_updater": {"state": "held"},
-        "kernel_arguments": {"present": ["flotilla.test=1"]},
-        "rollback": {},
-        "switch_channel": {"channel": "other"},
-    }[capability]
+# What is asked of an OS that lacks it.
+ASKED: dict[str, dict[str, Any]] = {
+    "hold_updater": {"state": "held"},
+    "kernel_arguments": {"present": ["flotilla.test=1"]},
+    "rollback": {},
+    "switch_channel": {"channel": "other"},
+}
 
 
 def unconfirmed(family: Family) -> list[Task]:
     """Nobody confirms: the guard goes back by itself, whatever we do."""
     return [
-        *ready(family),
         task("stage", "deployment"),
         task("boot", "deployment_boot", **PLENTY),
         look("on trial"),
@@ -97,9 +90,8 @@ def unconfirmed(family: Family) -> list[Task]:
 def never_up(family: Family) -> list[Task]:
     """What is booted never comes up; where the boot loader counts, it goes back."""
     if family.never_up is None:
-        return [*ready(family), task("stage", "deployment"), task("boot", "deployment_boot", **PLENTY)]
+        return [task("stage", "deployment"), task("boot", "deployment_boot", **PLENTY)]
     return [
-        *ready(family),
         task("follow", "update_channel", **family.never_up["channel"]),
         task("stage", "deployment"),
         task("boot", "deployment_boot", **PLENTY),
@@ -111,7 +103,6 @@ def never_up(family: Family) -> list[Task]:
 def power(family: Family) -> list[Task]:
     """The power is cut: before the boot, and again on trial."""
     return [
-        *ready(family),
         task("stage", "deployment"),
         look("cut", power="cut", boots=2),
         task("observe", "deployment_info"),
@@ -170,7 +161,7 @@ def arguments(family: Family) -> list[Task]:
     """A kernel argument, booted under the guard."""
     if family.kernel_argument is None:
         return []
-    wish = {"present": [family.kernel_argument], "reboot": "allow", **PLENTY}
+    wish: dict[str, Any] = {"present": [family.kernel_argument], "reboot": "allow", **PLENTY}
     return [
         task("set, checked", "kernel_arguments", check=True, **wish),
         task("set", "kernel_arguments", **wish),
@@ -181,7 +172,7 @@ def arguments(family: Family) -> list[Task]:
 
 def faults(family: Family) -> list[Task]:
     """Each fault of a tool, and afterwards the very same without it."""
-    tasks = ready(family)
+    tasks = []
     for fault in family.faults:
         tasks += [
             look(f"order: {fault.name}", fault=list(fault.order)),
@@ -196,3 +187,10 @@ def faults(family: Family) -> list[Task]:
 SCENARIOS: dict[str, Callable[[Family], list[Task]]] = {
     one.__name__: one for one in (life, unconfirmed, never_up, power, away, channel, updater, arguments, faults)
 }
+
+
+def tasks(family: Family, scenario: str) -> list[Task]:
+    """Return what is done to the host of `family` in `scenario`, made ready before it where it asks for that."""
+    ready = family.prepare is not None and scenario != updater.__name__
+    first = [task("make ready", "native_updater", **(family.prepare or {}))] if ready else []
+    return [*first, *SCENARIOS[scenario](family)]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from family import load
-from scenarios import SCENARIOS
+from scenarios import tasks
 from simhost import Machine
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ class Fleet:
         variables = {"ansible_connection": "simhost"}
         self._write("inventory.json", {"all": {"hosts": hosts, "vars": variables}})
         for family, scenario in self.wanted:
-            self._write(f"tasks/{_name(family, scenario)}.json", SCENARIOS[scenario](load(family)))
+            self._write(f"tasks/{_name(family, scenario)}.json", tasks(load(family), scenario))
         play = {
             "hosts": "all",
             "gather_facts": False,

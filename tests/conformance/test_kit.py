@@ -109,6 +109,11 @@ def test_a_tool_speaks_the_language_that_it_is_asked_for(host: Machine) -> None:
     host.clear_faults()
 
 
+def test_a_recorded_text_is_filled_in(host: Machine) -> None:
+    fill = "TOOL=it; . /usr/lib/simhost/simhost.sh; refspec='a|b&c\\d'; recorded no-such-ref"
+    assert _says(host, fill) == "error: Refspec 'a|b&c\\d' not found\n"
+
+
 def test_what_nobody_has_recorded_is_an_error(host: Machine) -> None:
     for command in (
         "ostree admin status --verbose",

@@ -182,14 +182,14 @@ class Machine:
 
 
 def _family(folder: Path, name: str) -> Path:
-    """Put a family's files together: over those of the family that its file `like` names, its own."""
+    """Put a family's files together: over those of the family that its file `like` names, and so on, its own."""
     if folder.exists():
         return folder
     source = FAMILIES / name
     like = source / "like"
     fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
     if like.exists():
-        shutil.copytree(FAMILIES / like.read_text().split()[0], fresh)
+        shutil.copytree(_family(folder.parent / f".like-{name}", like.read_text().split()[0]), fresh)
     if source.is_dir():
         shutil.copytree(source, fresh, dirs_exist_ok=True)
     if not (fresh / "machine.sh").exists():

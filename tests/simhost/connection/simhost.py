@@ -65,7 +65,7 @@ class Connection(ConnectionBase):  # type: ignore[misc]
             raise AnsibleConnectionFailure(str(exc)) from exc
         feed: dict[str, Any] = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
         done = subprocess.run(argv, capture_output=True, check=False, **feed)
-        # Killed, and not by itself: its init is gone, and with it everything on the host. Or it never got in.
-        if done.returncode < 0 or machine.pid is None:
+        # Killed, because its init is gone, and with it everything on the host; or too late to get in.
+        if done.returncode < 0 or machine.pid is None or done.stderr.startswith(b"nsenter: "):
             raise AnsibleConnectionFailure(f"connection to {machine.folder.name} closed by remote host")
         return done.returncode, done.stdout, done.stderr

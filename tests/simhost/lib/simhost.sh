@@ -9,11 +9,12 @@ export SIM UNITS FAMILY
 
 called() { printf '%s %s\n' "$TOOL" "$*" >>"$SIM/calls"; }
 
-# recorded NAME: print a recorded text in which @KEY@ stands for the value of the variable KEY.
+# recorded NAME: print a recorded text in which @KEY@ stands for the value of the variable KEY, a line.
 recorded() {
   script=
   for key in $(grep -o '@[a-z_]*@' "$FAMILY/recorded/$1" | sort -u | tr -d @); do
     eval "value=\$$key"
+    case $value in *[\&\|\\]*) value=$(printf '%s' "$value" | sed 's/[&|\\]/\\&/g') ;; esac
     script="$script;s|@$key@|$value|g"
   done
   sed "$script" "$FAMILY/recorded/$1"
