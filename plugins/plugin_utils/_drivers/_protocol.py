@@ -47,6 +47,18 @@ class ChannelWish:
     keys: str | None = None
 
 
+@dataclass(frozen=True)
+class ChannelRules:
+    """What a mechanism's channel is made of, and how it can be verified; the first way is the one for a new source.
+
+    `parts`: words out of name, source, remote, each of which must be known. `keys`: it can be given keys to trust.
+    """
+
+    parts: tuple[str, ...] = ("name", "source", "remote")
+    verifications: tuple[Verification, ...] = (Verification.GPG, Verification.SIGN, Verification.NONE)
+    keys: bool = True
+
+
 class Driver(Protocol):
     """The core. `name` is the mechanism; `capabilities` are words for what has no protocol of its own below."""
 
@@ -117,6 +129,8 @@ class LocksStaged(Protocol):
 class CanSwitchChannel(Protocol):
     """Can be told what to follow without downloading anything."""
 
+    channel_rules: ChannelRules
+
     def switch_channel(self, state: HostState, wish: ChannelWish) -> tuple[Step, ...]:
         """Steps that make the host follow `wish`; each is required, each is safe to repeat."""
 
@@ -133,6 +147,19 @@ class CanSwitchByStaging(Protocol):
 
     def switch_by_staging(self, state: HostState, wanted: Channel) -> str:
         """Return sh that downloads, verifies and stages what `wanted` offers; it runs detached on the host."""
+
+
+@runtime_checkable
+class CountsBoots(Protocol):
+    """Its boot loader counts boots by other means than GRUB's environment block."""
+
+    def counter_functions(self) -> str:
+        """Return sh functions for the guard, instead of those in `_guard/grub.sh`; each ends with 0 when it is so.
+
+        counter_present. counter_set TRIES: the target, which `get armed target` prints, boots next and may fail so
+        often; with 0 it boots no more. counter_clear: what runs, if it also boots next, is good and counted no more.
+        counter_spent: the target's tries are used up.
+        """
 
 
 @runtime_checkable

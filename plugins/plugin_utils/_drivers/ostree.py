@@ -17,7 +17,7 @@ from .._model.state import Channel, Deployment, HostState, Position, Verificatio
 from .._parsers import ostree_errors
 from .._parsers.gvariant import parse_strings
 from .._parsers.ostree import Entry, Remote, parse_loader_entries, parse_remotes, parse_status, parse_summary
-from ._protocol import Candidate, ChannelWish, View
+from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._remotes import keys_probe, remote_steps, remotes_probe, trusted_keys
 
 # Exit code of a probe on a host that this driver is not for.
@@ -37,6 +37,7 @@ class OSTree:
         "lab-autoupdate.timer",
         "lab-autoupdate.service",
     )
+    channel_rules = ChannelRules()
 
     def probes(self) -> tuple[Step, ...]:
         here = f"[ -e /run/ostree-booted ] && command -v ostree >/dev/null || exit {NOT_HERE}; "

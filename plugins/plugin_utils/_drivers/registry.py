@@ -8,14 +8,16 @@ from ._protocol import (
     CanSetKernelArguments,
     CanSwitchByStaging,
     CanSwitchChannel,
+    CountsBoots,
     Driver,
     HasNativeUpdater,
 )
 from .bootc import Bootc
 from .ostree import OSTree
 from .rpm_ostree import RpmOSTree
+from .update_engine import UpdateEngine
 
-DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree())
+DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (
@@ -24,6 +26,7 @@ _POWERS: tuple[tuple[type, str], ...] = (
     (CanSwitchByStaging, "switch_channel"),
     (CanSetKernelArguments, "kernel_arguments"),
     (HasNativeUpdater, "hold_updater"),
+    (CountsBoots, "boot_counting"),
 )
 
 

@@ -20,7 +20,7 @@ from .._parsers.ostree import Remote, parse_remotes
 from .._parsers.ostree import parse_status as parse_admin_status
 from .._parsers.ostree_image import ImageReference, parse_image_reference, parse_offer, parse_policy, verification
 from .._parsers.rpm_ostree import Entry, Status, parse_status, with_serials
-from ._protocol import Candidate, ChannelWish, View
+from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._remotes import keys_probe, remote_steps, remotes_probe, trusted_keys
 
 # Exit code of a probe on a host that this driver is not for.
@@ -57,6 +57,9 @@ class RpmOSTree:
         "rpm-ostreed-automatic.service",
         "bootc-fetch-apply-updates.timer",
         "bootc-fetch-apply-updates.service",
+    )
+    channel_rules = ChannelRules(
+        verifications=(Verification.GPG, Verification.SIGN, Verification.POLICY, Verification.NONE)
     )
 
     def probes(self) -> tuple[Step, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .._drivers._protocol import Driver
+from .._drivers._protocol import CountsBoots, Driver
 from .._model.host import Step
 from .._model.shell import print_files, quote, write_file
 from .._model.state import Deployment
@@ -23,7 +23,8 @@ def _own(name: str) -> str:
 
 def guard_script(driver: Driver) -> str:
     """Return the whole script for hosts of `driver`."""
-    return "\n".join(["#!/bin/sh", driver.guard_functions(), _own("grub.sh"), _own("guard.sh")])
+    counter = driver.counter_functions() if isinstance(driver, CountsBoots) else _own("grub.sh")
+    return "\n".join(["#!/bin/sh", driver.guard_functions(), counter, _own("guard.sh")])
 
 
 def arm(driver: Driver, target: Deployment, rollback_to: Deployment, confirm_within: int, tries: int) -> Step:

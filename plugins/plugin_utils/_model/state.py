@@ -11,7 +11,7 @@ class Verification(str, enum.Enum):
     """How what a channel offers is verified before it is deployed."""
 
     GPG = "gpg"
-    SIGN = "sign"  # ostree's own signatures (ed25519, spki)
+    SIGN = "sign"  # signatures of the mechanism's own kind (ostree: ed25519, spki; update_engine: the image's key)
     POLICY = "policy"  # containers-policy.json(5) of the host, which must not accept everything by default
     NONE = "none"
 

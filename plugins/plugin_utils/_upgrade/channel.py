@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import replace
 
-from .._drivers._protocol import CanSwitchByStaging, CanSwitchChannel, ChannelWish, reason_for_lack
+from .._drivers._protocol import CanSwitchByStaging, CanSwitchChannel, ChannelRules, ChannelWish, reason_for_lack
 from .._errors import FlotillaError, Refused
 from .._jobs import Job, run_job
 from .._model.host import Clock, Host
@@ -55,8 +55,9 @@ def switch(host: Host, clock: Clock, wish: ChannelWish, check: bool) -> Outcome:
     if not isinstance(driver, CanSwitchChannel):
         raise Refused(f"cannot set the update channel of {host.name}: {reason_for_lack(driver, 'switch_channel')}")
     validate(wish)
+    _refuse_impossible(host, driver.name, driver.channel_rules, wish)
     before = observed.state.channel
-    wanted = _wanted(host, before, wish)
+    wanted = _wanted(host, before, wish, driver.channel_rules)
     keys_differ = wish.keys is not None and driver.trusted_keys(observed.results, wanted) != _digest(wish.keys)
     if wanted == before and not keys_differ:
         return _outcome(observed, wanted, f"follows {_shown(wanted)} already", False)
@@ -102,18 +103,31 @@ def _switch_by_staging(
     return _outcome(observed, wanted, why, True, after=after)
 
 
-def _wanted(host: Host, before: Channel | None, wish: ChannelWish) -> Channel:
+def _refuse_impossible(host: Host, mechanism: str, rules: ChannelRules, wish: ChannelWish) -> None:
+    for part in ("name", "source", "remote"):
+        if getattr(wish, part) is not None and part not in rules.parts:
+            raise Refused(f"cannot set the {part} of {host.name}'s update channel: {mechanism} has none")
+    if wish.verification is not None and wish.verification not in rules.verifications:
+        possible = ", ".join(one.value for one in rules.verifications)
+        raise Refused(
+            f"cannot verify updates of {host.name} with {wish.verification.value}: {mechanism} knows {possible} only"
+        )
+    if wish.keys is not None and not rules.keys:
+        raise Refused(f"cannot give {host.name} keys to trust: those of {mechanism} are part of the OS image")
+
+
+def _wanted(host: Host, before: Channel | None, wish: ChannelWish, rules: ChannelRules) -> Channel:
     known = before or Channel(None, None, None)
     moved = wish.remote is not None and wish.remote != known.remote
     wanted = Channel(
         name=wish.name or known.name,
         source=wish.source or (None if moved else known.source),
-        verification=wish.verification or (None if moved else known.verification) or Verification.GPG,
+        verification=wish.verification or (None if moved else known.verification) or rules.verifications[0],
         remote=wish.remote or known.remote,
     )
     # An image is named by its source alone.
-    needed = ("name", "source") if _IMAGE.fullmatch(wanted.source or "") else ("name", "source", "remote")
-    missing = [word for word in needed if getattr(wanted, word) is None]
+    alone = _IMAGE.fullmatch(wanted.source or "") is not None
+    missing = [word for word in rules.parts if getattr(wanted, word) is None and not (alone and word == "remote")]
     if missing:
         raise Refused(
             f"cannot set the update channel of {host.name}: its {' and '.join(missing)} is not known; give it"

@@ -40,10 +40,11 @@ def stage(host: Host, clock: Clock, wish: StageWish, check: bool) -> Outcome:
     if reason:
         return _outcome(before.state, state, reason, changed=False)
     _refuse_unsafe(state, target)
+    # Also in check mode: here the driver says what it cannot do.
+    job = Job("stage", f"staging {named(target)}", driver.stage(state, target.digest, wish.allow_downgrade))
     if check:
         predicted = replace(state, staged=replace(target, verified=None))
         return _outcome(state, predicted, f"would stage {named(target)}", changed=True)
-    job = Job("stage", f"staging {named(target)}", driver.stage(state, target.digest, wish.allow_downgrade))
     report = run_job(host, clock, job, wish.timeout)
     after = observe(host).state
     if after.staged is None or after.staged.digest != target.digest:
