@@ -132,7 +132,7 @@ def test_what_no_host_with_branches_can_follow_is_refused(host: Any, wish: Chann
     [
         ChannelWish(source="docker://quay.io/fedora/fedora-coreos", name="stable"),
         ChannelWish(source="docker://registry.example:5000/os", name=f"sha256:{'a' * 64}"),
-        ChannelWish(source="oci:/var/lib/os", verification=Verification.POLICY),
+        ChannelWish(source="oci:/var/lib/os", verification=Verification.SIGN),
     ],
 )
 def test_image_is_named_by_its_source_alone(host: Any, wish: ChannelWish) -> None:
@@ -141,6 +141,12 @@ def test_image_is_named_by_its_source_alone(host: Any, wish: ChannelWish) -> Non
     with pytest.raises(FlotillaError, match=f"cannot make h1 follow .*{wish.source}"):
         _switch(host, wish, check=False)
     assert "channel.origin" in _did(host)
+
+
+def test_how_the_mechanism_cannot_verify_is_refused(host: Any) -> None:
+    with pytest.raises(Refused, match="cannot verify updates of h1 with policy: ostree knows gpg, sign, none only"):
+        _switch(host, ChannelWish(verification=Verification.POLICY), check=False)
+    assert _did(host) == []
 
 
 # -- a mechanism that follows another channel only by staging it
