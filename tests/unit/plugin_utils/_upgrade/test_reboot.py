@@ -63,7 +63,7 @@ def test_shell_that_dies_under_the_poll_is_a_host_that_is_away(steady: Any, cloc
 
 def test_the_order_is_for_a_full_reboot() -> None:
     """Whatever somebody has prepared under /run/nextroot, or for kexec."""
-    assert f"{reboot.FULL_REBOOT} systemctl --no-block reboot" in reboot.REBOOT.script
+    assert f"{reboot.FULL_REBOOT} systemctl --no-block reboot" in reboot.reboot_step().script
     assert reboot.FULL_REBOOT == "SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1 SYSTEMCTL_SKIP_AUTO_KEXEC=1"
 
 
