@@ -59,7 +59,9 @@ class Bootc:
     name = "bootc"
     capabilities: tuple[str, ...] = ("guard", "stage")
     # rpm-ostree's timer deploys new images on a host of bootc just as well.
+    # Zincati first: Fedora CoreOS runs it in image mode, too.
     updater_units: tuple[str, ...] = (
+        "zincati.service",
         "bootc-fetch-apply-updates.timer",
         "bootc-fetch-apply-updates.service",
         "rpm-ostreed-automatic.timer",
