@@ -12,15 +12,15 @@ _SIGNS = "0129aZ \n\t\0=:;\"'<>&/-_.%[]{}\\é\ufffd"
 def mutations(text: str, seed: int, count: int) -> Iterator[str]:
     """Yield `count` variants of `text`, the same ones for the same `seed`; each has one to three things wrong."""
     chance = random.Random(seed)
-    for _ in range(count):
+    for _one in range(count):
         changed = text
-        for _ in range(chance.randint(1, 3)):
+        for _one in range(chance.randint(1, 3)):
             changed = chance.choice((_cut, _lines, _signs))(changed, chance)
         yield changed
 
 
 def _cut(text: str, chance: random.Random) -> str:
-    start, end = sorted(chance.randint(0, len(text)) for _ in range(2))
+    start, end = sorted(chance.randint(0, len(text)) for _one in range(2))
     return chance.choice((text[:start], text[end:], text[:start] + text[end:]))
 
 
@@ -28,7 +28,7 @@ def _lines(text: str, chance: random.Random) -> str:
     lines = text.splitlines(keepends=True)
     if not lines:
         return text
-    first, second = (chance.randrange(len(lines)) for _ in range(2))
+    first, second = (chance.randrange(len(lines)) for _one in range(2))
     match chance.randrange(3):
         case 0:
             lines[first], lines[second] = lines[second], lines[first]

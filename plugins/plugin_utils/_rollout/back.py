@@ -132,7 +132,7 @@ class WayBack(Conductor):
                 rollout = self._taking_part(writer)
                 verdict = ask_back(rollout, host, writer.now, self.gone, self.controller)
                 if verdict.answer is Answer.GO:
-                    record = next(one for one in rollout.hosts if one.host == host)
+                    [record] = [one for one in rollout.hosts if one.host == host]
                     values = {"controller": self.controller, "token": record.token + 1}
                     values |= {"lease_until": writer.now + lease, "left_at": None}
                     writer.move(rollout, host, Phase.RETURNING, verdict.why, self.controller, **values)

@@ -205,7 +205,9 @@ class Oracle:
     def _open_books(self, rollout: int) -> None:
         assert self._policy is not None
         policy, missing = self._policy
-        if self._books and self._newest()[1].word is not None:
+        # (A pause ends with the rollout: hosts in flight go on, and may be the last ones.)
+        done = self._database.read("select id from rollouts where id < ? and state = 'done'", rollout)
+        if self._books and self._newest()[1].word is not None and (self._newest()[0],) not in done:
             self._violated("word", f"rollout {rollout} takes the place of one that is {self._newest()[1].word}")
         rows = self._database.read("select host, wave, target from rollout_hosts where rollout_id = ?", rollout)
         plan = json.loads(self._database.read("select plan from rollouts where id = ?", rollout)[0][0])
@@ -276,7 +278,8 @@ class Oracle:
             self._violated("wave", f"{host} of wave {wave} starts, and no host of an earlier wave is confirmed")
         seconds = books.limits.soak(wave - 1) if wave > 1 else 0
         last = max((books.confirmed_at[one] for one in earlier if books.phase[one] == "confirmed"), default=0)
-        if self._database.now < last + seconds:
+        # (Without a soak, a clock that was set back since is none of its business.)
+        if seconds and self._database.now < last + seconds:
             self._violated(
                 "soak", f"{host} of wave {wave} starts {self._database.now - last} s after; soak {seconds} s"
             )

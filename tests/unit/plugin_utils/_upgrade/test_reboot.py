@@ -17,7 +17,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors impo
     Refused,
     ToolFailed,
 )
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Host, Result, Step
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade import reboot
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.reboot import order_reboot, wait_for_boot
 
@@ -132,7 +132,7 @@ def shell(tmp_path: Path) -> Shell:
 def _order(shell: Shell, permission: Any) -> None:
     arm = Step("arm", f"touch {shell.root}/armed", required=True)
     undo = f"touch {shell.root}/undone"
-    order_reboot(cast("Host", shell), (arm,), "arm the guard on h1", permission, undo)
+    order_reboot(cast("Any", shell), (arm,), "arm the guard on h1", permission, undo)
 
 
 @pytest.mark.parametrize("permission", [None, Granted(60)])
