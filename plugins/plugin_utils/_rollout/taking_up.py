@@ -159,12 +159,15 @@ class Planner(Participant):
         seen = {one.host: one for one in fleet}
         held = {one.host for one in current.hosts if self._driven_by_other(one, writer.now)}
         mine = [one for one in current.hosts if one.host in seen and one.host not in held]
-        flying = [one for one in mine if one.phase in IN_FLIGHT or seen[one.host].phase(one.target) is Phase.BOOTED]
+        quarantine = writer.quarantine()
+        stands = {one.host: seen[one.host].phase(one.target) for one in mine}
+        flying = [one for one in mine if one.phase in IN_FLIGHT or stands[one.host] is Phase.BOOTED]
+        # What runs a version that was found bad since, and has no guard to bring it back, is helped by another target.
+        flying = [one for one in flying if one.target not in quarantine or stands[one.host] is not Phase.CONFIRMED]
         fits = _fits(current, fleet, policy) and not _drifted(mine, seen)
         if not flying and not held and not fits:
             return None
         corrections = {one.host: correct(one, seen[one.host]) for one in mine}
-        quarantine = writer.quarantine()
         for one in mine:
             correction = corrections[one.host]
             if not check:

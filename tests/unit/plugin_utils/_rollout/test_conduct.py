@@ -196,6 +196,24 @@ def test_nobody_who_may_be_down_is_left_behind(tmp_path: Path, check: bool) -> N
     assert conductor.plan(part, without, check=check).order == ("h2", "h3")
 
 
+def test_another_target_helps_a_host_that_is_left_on_a_bad_one(tmp_path: Path) -> None:
+    """h1 was confirmed on the host and the answer was lost; then the target was found bad. It has no guard any more."""
+    conductor = _start(tmp_path)
+    _enter(conductor, "h1")
+    with pytest.raises(FlotillaError):
+        conductor.leave("h1", Left(Phase.UNREACHABLE, "confirm: no answer"))
+    with conductor.ledger.write() as writer:
+        writer.put_in_quarantine(NEW.digest, NEW.name, "elsewhere", "sick")
+    left = Seen("h1", driver="ostree", booted=NEW, offer=NEW)
+    for _run in range(2):
+        with pytest.raises(Refused, match="is in quarantine"):
+            conductor.plan(_fleet(h1=left), POLICY, check=False)
+    newer = Version("c" * 64, "3")
+    fleet = [Seen("h1", driver="ostree", booted=NEW, offer=newer)]
+    fleet += [Seen(name, driver="ostree", booted=OLD, offer=newer) for name in ("h2", "h3")]
+    assert conductor.plan(fleet, POLICY, check=False).order == ("h1", "h2", "h3")
+
+
 def test_another_target_supersedes(tmp_path: Path) -> None:
     conductor = _start(tmp_path)
     newer = Version("c" * 64, "3")
