@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clock import Clock
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils import _jobs
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError
@@ -50,19 +51,6 @@ class Here:
 
     def say(self, message: str) -> None:
         self.said.append(message)
-
-
-class Clock:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
 
 
 @pytest.fixture(params=SHELLS, ids=" ".join)

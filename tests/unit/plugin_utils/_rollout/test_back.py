@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clock import Clock
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase
@@ -107,22 +108,6 @@ def test_when_they_may_go(me: Phase, others: list[Phase], state: str, answer: An
 )
 def test_what_proves_that_they_are_back(results: dict[str, Any], phase: Phase) -> None:
     assert returned(results, OLD.digest).phase is phase
-
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
 
 
 def _failed_after(path: Path, *confirmed: str) -> WayBack:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from backends import ledger_url
+from clock import Clock
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import IN_FLIGHT, Phase
@@ -24,22 +25,6 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.tur
 pytestmark = pytest.mark.usefixtures("backend")
 OLD, NEW = Version("a" * 64, "1"), Version("b" * 64, "2")
 POLICY = Policy.parse({"waves": [1, "100%"], "max_unavailable": 1, "max_failures": 0})
-
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
 
 
 def _conductor(path: Path, controller: str = "c1", dead: tuple[str, ...] = ()) -> Conductor:

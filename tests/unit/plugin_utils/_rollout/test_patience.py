@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from clock import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,22 +17,6 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.pat
     pause,
     until_recorded,
 )
-
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
 
 
 @given(st.text(max_size=20), st.integers(0, 10_000))

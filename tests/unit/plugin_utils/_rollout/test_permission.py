@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from backends import ledger_url
+from clock import Clock
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase
@@ -26,19 +27,6 @@ pytestmark = pytest.mark.usefixtures("backend")
 OLD, NEW = Version("a" * 64, "1"), Version("b" * 64, "2")
 POLICY = Policy.parse({"waves": ["100%"], "max_unavailable": 2, "max_failures": 1})
 STAGED = {"host_state": {"staged": {"digest": NEW.digest}, "booted": {"digest": OLD.digest}}, "msg": "staged"}
-
-
-class Clock:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
 
 
 def _permits(path: Path, controller: str = "c1", dead: tuple[str, ...] = ()) -> Permits:

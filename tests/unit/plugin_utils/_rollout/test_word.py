@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from clock import Clock
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import Refused
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase
@@ -19,22 +20,6 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.wor
 OLD, NEW = Version("a" * 64, "1"), Version("b" * 64, "2")
 POLICY = Policy.parse({"waves": [1, "100%"], "max_unavailable": 1, "max_failures": 0})
 FLEET = [Seen(name, driver="ostree", booted=OLD, offer=NEW) for name in ("h1", "h2")]
-
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
 
 
 def _start(path: Path) -> Conductor:

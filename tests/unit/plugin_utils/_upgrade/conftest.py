@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from clock import Clock
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.registry import DRIVERS
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step, Unreachable
@@ -97,29 +98,13 @@ class FakeHost:
         raise AssertionError(path)
 
 
-class FakeClock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
-
-
 STAGED = [(" ", NEW, 0, "staged"), ("*", OLD, 0, "")]
 BOOTED = [("*", NEW, 0, ""), (" ", OLD, 0, "rollback")]
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
