@@ -51,31 +51,8 @@ options:
       - With two, a single power cut in the wrong moment is not taken for a bad OS.
     type: int
     default: 2
-  permission:
-    description:
-      - In a rollout, the lease under which the host has its turn. The ledger is asked right before the order to reboot, and
-        the lease begins anew. It is refused, and nothing is changed on the host, when the lease has run out or was taken
-        over, as while the controller slept. The host itself carries out no order that reaches it more than a minute after
-        the question.
-      - Without it, nobody is asked.
-    type: dict
-    suboptions:
-      name:
-        description: The name of the rollout.
-        type: str
-        default: upgrade
-      ledger:
-        description: The ledger, as a URL of SQLAlchemy.
-        type: str
-        required: true
-      token:
-        description: The fencing token that M(flotilla.container_os.rollout_gate) gave.
-        type: int
-        required: true
-      lease:
-        description: After how many seconds from the order a host that has not left its turn counts as lost.
-        type: int
-        default: 3600
+extends_documentation_fragment:
+  - flotilla.container_os.permission
 notes:
   - Needs no Python on the host, only a POSIX C(sh) and root (directly or by any become method).
   - Works on the controller through the connection of the host; check mode and diff mode are supported.

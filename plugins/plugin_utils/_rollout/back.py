@@ -48,7 +48,7 @@ def recalled(rollout: RolloutRecord, on_failure: OnFailure) -> list[HostRecord]:
 def ask_back(rollout: RolloutRecord, host: str, now: int, gone: Callable[[str], bool], asker: str) -> Verdict:
     """May `host` go back now? See gate.ask. Failures are no obstacle here, they are the reason; the budget of hosts
     that may be away holds all the same. Pure."""
-    me = next((one for one in rollout.hosts if one.host == host), None)
+    me = rollout.find(host)
     if me is None or me.phase not in (*GOING_BACK, Phase.ROLLED_BACK):
         where = "not in its plan" if me is None else me.phase.value
         return Verdict(Answer.REFUSE, f"{host} is not to be brought back by rollout {rollout.name}: it is {where}")
@@ -166,7 +166,7 @@ class WayBack(Conductor):
         """
         with self.ledger.write() as writer:
             rollout = self._current(writer)
-            record = next((one for one in rollout.hosts if one.host == host), None)
+            record = rollout.find(host)
             if record is None or token not in (None, record.token):
                 raise FlotillaError(f"cannot record the way back of {host}: lease {token} is over")
             left = returned(results, way_back(rollout, host))

@@ -88,11 +88,10 @@ class Conductor(Planner):
             with self.ledger.write() as writer:
                 rollout = self._taking_part(writer, host)
                 locked = reboot_locks_held(writer.connection, writer.now, self.name)
-                targets = [one.target for one in rollout.hosts if one.host == host]
-                bad = writer.quarantine(*targets) if targets else {}
+                record = rollout.find(host)
+                bad = writer.quarantine(record.target) if record else {}
                 verdict = ask(rollout, host, writer.now, self.gone, self.controller, bad, locked)
-                if verdict.answer is Answer.GO:
-                    [record] = [one for one in rollout.hosts if one.host == host]
+                if verdict.answer is Answer.GO and record is not None:
                     values = {
                         "controller": self.controller,
                         "token": record.token + 1,
@@ -139,7 +138,7 @@ class Conductor(Planner):
         """
         with self.ledger.write() as writer:
             rollout = self._current(writer, host)
-            record = next((one for one in rollout.hosts if one.host == host), None)
+            record = rollout.find(host)
             if record is not None and token is not None:
                 if record.token != token:
                     raise FlotillaError(

@@ -51,7 +51,7 @@ def ask(
     `asker`: the controller that asks; what it has in hand already it may go on with. `quarantine`: digests. `locked`:
     the ids that hold a reboot lock on this budget; a host of the rollout holds its lock by its own name and is not
     counted twice."""
-    me = next((one for one in rollout.hosts if one.host == host), None)
+    me = rollout.find(host)
     if me is None:
         return Verdict(Answer.REFUSE, f"{host} is not in the plan of rollout {rollout.name}")
     said = f"rollout {rollout.name} is {rollout.state}: {rollout.why or 'no reason recorded'}"

@@ -37,7 +37,7 @@ class Permits(Conductor):
             raise FlotillaError(f"cannot tell {host} to reboot: this run is dead")
         with self.ledger.write() as writer:
             rollout = self._taking_part(writer, host)
-            record = next((one for one in rollout.hosts if one.host == host), None)
+            record = rollout.find(host)
             if record is None:
                 why: str | None = f"it is not in the plan of rollout {self.name}"
             else:

@@ -49,6 +49,10 @@ class RolloutRecord:
     ended_at: int | None
     hosts: tuple[HostRecord, ...]
 
+    def find(self, host: str) -> HostRecord | None:
+        """Return what is recorded of `host`; None where it is not in the plan."""
+        return next((one for one in self.hosts if one.host == host), None)
+
 
 def utc(at: int) -> str:
     """Return epoch seconds as people read them."""

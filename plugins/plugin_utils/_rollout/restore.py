@@ -14,7 +14,6 @@ from .._errors import FlotillaError
 from .._model.phase import IN_FLIGHT
 from .conduct import Conductor
 from .gate import lost
-from .ledger import HostRecord, RolloutRecord
 
 # How long (s) a host is kept for who gives its work back, outside of a turn.
 RESTORE_LEASE = 900
@@ -30,7 +29,7 @@ class Restorer(Conductor):
         """
         with self.ledger.write() as writer:
             rollout = self._taking_part(writer, host)
-            record = _record(rollout, host)
+            record = rollout.find(host)
             if record is None or record.phase not in IN_FLIGHT or record.controller != self.controller:
                 raise FlotillaError(f"{host} was not let through the gate")
             writer.save(rollout.id, host, state)
@@ -40,7 +39,7 @@ class Restorer(Conductor):
         has it now has drained it for a purpose."""
         with self.ledger.write() as writer:
             rollout = self._current(writer, host)
-            record = _record(rollout, host)
+            record = rollout.find(host)
             if record is None or record.token != token or record.controller != self.controller:
                 return _no(f"lease {token} of {host} is over; whoever has it now gives its work back")
             saved = writer.saved(rollout.id, host)
@@ -57,7 +56,7 @@ class Restorer(Conductor):
             rollout = None if rollout_id is None else writer.rollout_by_id(rollout_id)
             if rollout is None:
                 return _no(f"{host} was not left drained")
-            record = _record(rollout, host)
+            record = rollout.find(host)
             others = record is not None and record.controller not in (None, self.controller)
             if record is not None and others and not lost(record, writer.now, self.gone):
                 return _no(f"{host} is in the hands of {record.controller}")
@@ -76,7 +75,7 @@ class Restorer(Conductor):
             rollout = None if rollout_id is None else writer.rollout_by_id(rollout_id)
             if rollout is None:
                 return
-            record = _record(rollout, host)
+            record = rollout.find(host)
             if record is not None and record.controller != self.controller:
                 raise FlotillaError(f"cannot record that {host} has its work again: it is in the hands of another run")
             writer.forget(rollout.id, host)
@@ -87,10 +86,6 @@ class Restorer(Conductor):
         """Return the hosts that are on record as drained, whoever did it."""
         with self.ledger.write() as writer:
             return sorted(writer.left_drained(self.name))
-
-
-def _record(rollout: RolloutRecord, host: str) -> HostRecord | None:
-    return next((one for one in rollout.hosts if one.host == host), None)
 
 
 def _yes(host: str, saved: Mapping[str, Any]) -> dict[str, Any]:
