@@ -7,11 +7,12 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,17 +131,31 @@ class Play:
     def asleep(self, process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
         """Have the run with all that belongs to it sleep, as a laptop does that is closed; it wakes at the end.
 
-        What is done meanwhile begins after so many seconds.
+        What is done meanwhile begins after so many seconds. It falls asleep between two transactions: in the middle of
+        one it would keep the file of SQLite locked for others, who on a real machine sleep with it.
         """
         family = _family(process.pid)
-        for pid in family:
-            os.kill(pid, signal.SIGSTOP)
+        _signal(family, signal.SIGSTOP)
+        while not self._is_free():
+            _signal(family, signal.SIGCONT)
+            time.sleep(0.03)
+            family = _family(process.pid)
+            _signal(family, signal.SIGSTOP)
         try:
             time.sleep(seconds)
             yield
         finally:
-            for pid in family:
-                os.kill(pid, signal.SIGCONT)
+            _signal(family, signal.SIGCONT)
+
+    def _is_free(self) -> bool:
+        """Tell whether nobody is in the middle of a transaction."""
+        with closing(sqlite3.connect(self.ledger, timeout=0, isolation_level=None)) as connection:
+            try:
+                connection.execute("begin immediate")
+            except sqlite3.OperationalError:
+                return False
+            connection.execute("rollback")
+            return True
 
     def wait_for(self, event: str, process: subprocess.Popen[str]) -> None:
         """Wait until a host of that run has come to `event`."""
@@ -223,6 +238,11 @@ def _most(history: list[tuple[str, str]], begin: set[str], stay: set[str]) -> in
             away.discard(host)
         most = max(most, len(away))
     return most
+
+
+def _signal(family: Iterable[int], number: signal.Signals) -> None:
+    for pid in family:
+        os.kill(pid, number)
 
 
 def _family(pid: int) -> list[int]:
