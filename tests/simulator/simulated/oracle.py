@@ -143,6 +143,16 @@ class Oracle:
         )
         return str(before)
 
+    def renewed(self, controller: str, host: str, token: int) -> None:
+        """The ledger has given leave to tell `host` to reboot, and begun its lease anew."""
+        rollout, _books = self._newest()
+        [(newest, lease_until)] = self._database.read(
+            "select token, lease_until from rollout_hosts where rollout_id = ? and host = ?", rollout, host
+        )
+        if newest != token:
+            self._violated("two leases", f"{controller} may reboot {host} by token {token}; token {newest} was given")
+        self._turns[host][controller] = Turn(controller, token, lease_until)
+
     def over(self, controller: str, host: str) -> None:
         """The turn of `host` has ended for `controller`, however it did."""
         self._turns.get(host, {}).pop(controller, None)

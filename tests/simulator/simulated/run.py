@@ -13,6 +13,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout imp
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import LedgerGone
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.observed import seen
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.part import RUN_LEASE
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.permission import Permits
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.taking_up import Planned
 
@@ -20,7 +21,7 @@ from .database import Database, Killed
 from .faults import Dice, Fault
 from .machine import Machine
 from .oracle import Oracle
-from .turn import POLL, Hands, Result, Times
+from .turn import POLL, Hands, Permit, Result, Times
 from .world import Activity, World
 
 NAME = "upgrade"
@@ -72,6 +73,7 @@ class Run:
         self._working = 0
         self._targets: dict[str, str] = {}
         self._conductor = conduct.Conductor(stage.database.ledger, NAME, self.controller, self._is_gone)
+        self._permits = Permits(stage.database.ledger, NAME, self.controller, self._is_gone)
         self._way_back = back.WayBack(stage.database.ledger, NAME, self.controller, self._is_gone)
         self._hands = Hands(
             stage.world, stage.dice, stage.times, lambda: self.alive, rolls_back=wish.on_failure != "stop"
@@ -194,7 +196,8 @@ class Run:
             return
         stage.oracle.admitted(self.controller, host, admitted["token"], self._targets[host])
         try:
-            results = yield from self._hands.turn(stage.machines[host], self._targets[host])
+            permit = self._permit(host, admitted["token"])
+            results = yield from self._hands.turn(stage.machines[host], self._targets[host], permit)
             if results is None:
                 return
             if stage.dice.at("leave") is Fault.CONTROLLER_OVERSLEEPS:
@@ -209,7 +212,7 @@ class Run:
                 if not self.alive:
                     return
             left = turn.left(results)
-            yield from self._record(host, lambda: self._conductor.leave(host, left, admitted["token"]))
+            yield from self._recorded(host, lambda: self._conductor.leave(host, left, admitted["token"]))
         finally:
             stage.oracle.over(self.controller, host)
 
@@ -221,26 +224,37 @@ class Run:
             return
         stage.oracle.let_back(self.controller, host, admitted["token"])
         try:
-            results = yield from self._hands.way_back(stage.machines[host], self._targets[host], digest)
+            permit = self._permit(host, admitted["token"])
+            results = yield from self._hands.way_back(stage.machines[host], self._targets[host], permit, digest)
             if results is not None:
-                yield from self._record(host, lambda: self._way_back.back(host, results, admitted["token"]))
+                yield from self._recorded(host, lambda: self._way_back.back(host, results, admitted["token"]))
         finally:
             stage.oracle.over(self.controller, host)
 
-    def _record(self, host: str, act: Callable[[], Any]) -> Activity:
-        """As `patience.until_recorded`, which would block."""
+    def _permit(self, host: str, token: int) -> Permit:
+        """As `Permission.until`: the lease begins anew when the ledger gives leave to tell `host` to reboot."""
+        lease = self.stage.times.lease
+
+        def permit(into_target: bool) -> Generator[float, None, float]:
+            seconds = yield from self._recorded(host, lambda: self._permits.renew(host, token, lease, into_target))
+            self.stage.oracle.renewed(self.controller, host, token)
+            return float(seconds)
+
+        return permit
+
+    def _recorded(self, host: str, act: Callable[[], Any]) -> Generator[float, None, Any]:
+        """Return what `act` gives, as `patience.until_recorded` does, which would block."""
         began = self.stage.world.now
         for attempt in itertools.count():
             try:
-                self._use(act)
-                return
+                return self._use(act)
             except LedgerGone:
                 seconds = patience.pause(host, attempt)
                 if self.stage.world.now - began + seconds > patience.RECORD_PATIENCE:
                     raise
             yield seconds
             if not self.alive:
-                return
+                raise Killed
 
     def _wait(self, asking: Any) -> Any:
         database = self.stage.database

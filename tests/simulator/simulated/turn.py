@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError
+
 from .faults import Dice, Fault
 from .machine import Machine
 from .world import World
@@ -14,6 +16,9 @@ from .world import World
 Result = dict[str, Any]
 # A step: it yields the seconds that pass, and returns what the task registers.
 Step = Generator[float, None, Result]
+# Asks the ledger for the permission to reboot, into the target or away from it; returns for how long (s) it holds.
+# Raises FlotillaError.
+Permit = Callable[[bool], Generator[float, None, float]]
 # Seconds.
 ROUND_TRIP, POLL, SLOW, FLAP, CUT = 2.0, 15.0, 45.0, 20.0, 900.0
 UNREACHABLE: Result = {"unreachable": True, "msg": "no answer"}
@@ -60,35 +65,37 @@ class Hands:
             machine.staged = target
         return UNREACHABLE if fault is Fault.REPLY_LOST else {"host_state": machine.state(), "msg": "staged"}
 
-    def turn(self, machine: Machine, target: str) -> Generator[float, None, dict[str, Result] | None]:
+    def turn(self, machine: Machine, target: str, permit: Permit) -> Generator[float, None, dict[str, Result] | None]:
         """Return the results of the turn; None when nobody is there any more to start the next task."""
         results: dict[str, Result] = {}
         for name, step in (
-            ("baseline", self._baseline),
-            ("boot", self._boot),
-            ("verdict", self._verdict),
-            ("confirm", self._confirm),
+            ("baseline", lambda: self._baseline(machine)),
+            ("boot", lambda: self._boot(machine, target, permit)),
+            ("verdict", lambda: self._verdict(machine)),
+            ("confirm", lambda: self._confirm(machine, target)),
         ):
-            results[name] = yield from step(machine, target)
+            results[name] = yield from step()
             if not self.may_go_on():
                 return None
             if results[name].get("failed"):  # the rescue; a host that cannot be reached has none
                 if not self.rolls_back:
                     break
-                results["rollback"] = yield from self._roll_back(machine, target)
+                results["rollback"] = yield from self._roll_back(machine, target, permit)
                 return results if self.may_go_on() else None
             if results[name].get("unreachable"):  # the tasks that follow ask for proof, and are skipped
                 break
         return results
 
-    def way_back(self, machine: Machine, target: str, to: str) -> Generator[float, None, dict[str, Result] | None]:
+    def way_back(
+        self, machine: Machine, target: str, permit: Permit, to: str
+    ) -> Generator[float, None, dict[str, Result] | None]:
         """Return the results of a way back, as `turn` does."""
-        results = {"rollback": (yield from self._roll_back(machine, target, to))}
+        results = {"rollback": (yield from self._roll_back(machine, target, permit, to))}
         if self.may_go_on() and "host_state" in results["rollback"]:
-            results["verdict"] = yield from self._verdict(machine, to)
+            results["verdict"] = yield from self._verdict(machine)
         return results if self.may_go_on() else None
 
-    def _baseline(self, machine: Machine, _target: str) -> Step:
+    def _baseline(self, machine: Machine) -> Step:
         yield ROUND_TRIP
         fault = self._strikes("baseline", machine)
         if fault is Fault.SLOW:
@@ -97,7 +104,7 @@ class Hands:
             return UNREACHABLE
         return {"verdict": {"healthy": machine.healthy}}
 
-    def _boot(self, machine: Machine, target: str) -> Step:
+    def _boot(self, machine: Machine, target: str, permit: Permit) -> Step:
         yield ROUND_TRIP
         if not machine.answers:
             return UNREACHABLE
@@ -110,6 +117,9 @@ class Hands:
             return UNREACHABLE
         if fault is Fault.ARMING_FAILS:
             return {"failed": True, "msg": "cannot arm the guard: as simulated"}
+        refused = yield from self._asked(machine, permit, into_target=True)
+        if refused is not None:
+            return refused
         before, began = machine.running, self.world.now
         machine.order(target, self.times.confirm_within, slow=fault is Fault.SHUTS_DOWN_SLOWLY)
         if fault is Fault.REPLY_LOST:
@@ -122,6 +132,23 @@ class Hands:
         cause = machine.fallback.cause if machine.fallback else None
         return {"failed": True, "phase": phase, "cause": cause, "boot": {}, "msg": f"came back on {machine.running}"}
 
+    def _asked(self, machine: Machine, permit: Permit, into_target: bool) -> Generator[float, None, Result | None]:
+        """Ask for the permission to reboot and send the order, as `_upgrade/reboot.py` does; None when it may be given.
+
+        What holds the controller up between the two is on the permission's time, by the clock of the host.
+        """
+        asked, boot = self.world.now, machine.boot
+        try:
+            until = asked + (yield from permit(into_target))
+        except FlotillaError as exc:
+            return {"failed": True, "msg": str(exc)}
+        yield ROUND_TRIP
+        if not machine.answers:
+            return UNREACHABLE
+        if machine.boot != boot or self.world.now > until:
+            return {"failed": True, "msg": "cannot tell it to reboot: the permission to reboot is over"}
+        return None
+
     def _back(self, machine: Machine, boot: int, began: float) -> Generator[float, None, bool]:
         """Wait until the host answers from another boot than `boot`."""
         while machine.boot == boot or not machine.answers:
@@ -130,7 +157,7 @@ class Hands:
             yield POLL
         return True
 
-    def _verdict(self, machine: Machine, _target: str) -> Step:
+    def _verdict(self, machine: Machine) -> Step:
         yield ROUND_TRIP
         fault = self._strikes("verdict", machine)
         if fault is Fault.SICK_FOR_A_WHILE:
@@ -169,7 +196,7 @@ class Hands:
         machine.confirm()
         return UNREACHABLE if fault is Fault.REPLY_LOST else {"msg": "confirmed"}
 
-    def _roll_back(self, machine: Machine, target: str, to: str | None = None) -> Step:
+    def _roll_back(self, machine: Machine, target: str, permit: Permit, to: str | None = None) -> Step:
         """`to`: the only deployment to go back to; without it, to the one before."""
         yield ROUND_TRIP
         fault = self._strikes("roll back", machine)
@@ -179,6 +206,9 @@ class Hands:
             return {"host_state": machine.state(), "msg": "nothing to roll back"}
         if machine.previous is None or machine.previous != (to or machine.previous):
             return {"failed": True, "msg": "cannot roll back: no such deployment is on it"}
+        refused = yield from self._asked(machine, permit, into_target=False)
+        if refused is not None:
+            return refused
         began = self.world.now
         machine.go_back(slow=fault is Fault.SHUTS_DOWN_SLOWLY)
         if fault is Fault.REPLY_LOST:
