@@ -18,9 +18,12 @@ from simulated.episode import Episode
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import IN_FLIGHT, Phase
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout import back, conduct, gate, turn
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.ledger import OPEN, RolloutRecord, Writer
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.permission import ORDER_WITHIN, Permits
 
 # A break must be found within so many small episodes.
 EPISODES = 60
+# What comes of an order to reboot by somebody whose lease is over.
+TOLD_BY_THE_WRONG_ONE = {"not recorded", "second reboot", "budget", "group"}
 Mutate = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -77,6 +80,18 @@ def _holder_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(conduct.Conductor, "leave", careless)
     monkeypatch.setitem(faults.RARER, "leave", 0.5)  # it takes somebody who comes back after his lease
+
+
+def _told_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever had a host in hand tells it to reboot, also when it is in other hands since."""
+    monkeypatch.setattr(Permits, "renew", lambda *_all: ORDER_WITHIN)
+    monkeypatch.setitem(faults.RARER, "ask", 0.5)  # it takes somebody who comes back after his lease
+
+
+def _permission_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    renew = Permits.renew
+    monkeypatch.setattr(Permits, "renew", lambda *given: renew(*given) + 10**6)
+    monkeypatch.setitem(faults.RARER, "order", 0.5)
 
 
 def _quarantine_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +165,8 @@ def _all_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(_wave_opened_early, {"wave", "canary"}, id="wave opened early"),
         pytest.param(_confirmed_without_proof, {"proof"}, id="confirmed without proof"),
         pytest.param(_holder_ignored, {"two leases"}, id="token ignored"),
+        pytest.param(_told_without_asking, TOLD_BY_THE_WRONG_ONE, id="told to reboot without permission"),
+        pytest.param(_permission_never_ends, TOLD_BY_THE_WRONG_ONE, id="the permission to reboot never ends"),
         pytest.param(_quarantine_forgotten, {"quarantine"}, id="quarantine forgotten"),
         pytest.param(_nobody_is_held_by_others, {"two leases"}, id="lease ignored"),
         pytest.param(_group_budget_ignored, {"group"}, id="budget of a group ignored"),

@@ -39,7 +39,7 @@ class Fault(str, enum.Enum):
     CONTROLLER_LOST_POWER = "a controller vanishes with all its workers"
     CONTROLLER_KILLED_RECORDING = "a controller is killed in the middle of a transaction"
     CONTROLLER_SLEEPS = "a controller sleeps"
-    CONTROLLER_OVERSLEEPS = "a worker sleeps longer than its lease before it records how the turn went"
+    CONTROLLER_OVERSLEEPS = "a worker sleeps longer than its lease in the middle of a turn"
     SECOND_CONTROLLER = "a second controller joins in"
     LIMITED_RUN = "a run is limited to a part of the fleet"
     NEW_TARGET = "the channel offers another version in the middle of a rollout"
@@ -85,13 +85,23 @@ AT: dict[str, dict[Fault, int]] = {
         Fault.GUARD_EXPIRES: 2,
     },
     "roll back": {Fault.SHUTS_DOWN_SLOWLY: 10, Fault.FLAP: 2, Fault.REPLY_LOST: 2, Fault.DIES: 1},
+    "ask": {Fault.CONTROLLER_OVERSLEEPS: 1},
+    "order": {Fault.CONTROLLER_OVERSLEEPS: 1},
     "leave": {Fault.CONTROLLER_OVERSLEEPS: 1},
     "ledger": {Fault.DATABASE_FAILS: 3, Fault.COMMIT_UNKNOWN: 2, Fault.CONTROLLER_KILLED_RECORDING: 1},
 }
 # A sick host that lies is drawn apart: it would hide a bad version from everybody.
 LYING = {"verdict of a sick host": {Fault.LIES_HEALTHY: 1}}
 # Not as often as the steps come by, or nothing would ever get anywhere.
-RARER = {"observe": 0.1, "stage": 0.06, "leave": 0.02, "ledger": 0.025, "verdict of a sick host": 0.3}
+RARER = {
+    "observe": 0.1,
+    "stage": 0.06,
+    "ask": 0.02,
+    "order": 0.02,
+    "leave": 0.02,
+    "ledger": 0.025,
+    "verdict of a sick host": 0.3,
+}
 
 
 class Dice:

@@ -200,17 +200,7 @@ class Run:
             results = yield from self._hands.turn(stage.machines[host], self._targets[host], permit)
             if results is None:
                 return
-            if stage.dice.at("leave") is Fault.CONTROLLER_OVERSLEEPS:
-                stage.dice.strike(Fault.CONTROLLER_OVERSLEEPS)
-                # It wakes at the worst moment, when another run has the host in hand, if there is one.
-                yield stage.times.lease
-                asleep_until = stage.world.now + 2.0 * RUN_LEASE
-                while self.alive and stage.world.now < asleep_until:
-                    if stage.oracle.in_other_hands(self.controller, host):
-                        break
-                    yield POLL
-                if not self.alive:
-                    return
+            yield from self._may_oversleep(host, "leave")
             left = turn.left(results)
             yield from self._recorded(host, lambda: self._conductor.leave(host, left, admitted["token"]))
         finally:
@@ -236,11 +226,30 @@ class Run:
         lease = self.stage.times.lease
 
         def permit(into_target: bool) -> Generator[float, None, float]:
+            yield from self._may_oversleep(host, "ask")
+            asked = self.stage.world.now
             seconds = yield from self._recorded(host, lambda: self._permits.renew(host, token, lease, into_target))
             self.stage.oracle.renewed(self.controller, host, token)
-            return float(seconds)
+            yield from self._may_oversleep(host, "order")
+            return asked + float(seconds)
 
         return permit
+
+    def _may_oversleep(self, host: str, step: str) -> Activity:
+        """Sleep longer than the lease of `host`, if that is what strikes at `step`. Raises Killed."""
+        stage = self.stage
+        if stage.dice.at(step) is not Fault.CONTROLLER_OVERSLEEPS:
+            return
+        stage.dice.strike(Fault.CONTROLLER_OVERSLEEPS)
+        # It wakes at the worst moment, when another run has the host in hand, if there is one.
+        yield stage.times.lease
+        asleep_until = stage.world.now + 2.0 * RUN_LEASE
+        while self.alive and stage.world.now < asleep_until:
+            if stage.oracle.in_other_hands(self.controller, host):
+                return
+            yield POLL
+        if not self.alive:
+            raise Killed
 
     def _recorded(self, host: str, act: Callable[[], Any]) -> Generator[float, None, Any]:
         """Return what `act` gives, as `patience.until_recorded` does, which would block."""

@@ -16,8 +16,8 @@ from .world import World
 Result = dict[str, Any]
 # A step: it yields the seconds that pass, and returns what the task registers.
 Step = Generator[float, None, Result]
-# Asks the ledger for the permission to reboot, into the target or away from it; returns for how long (s) it holds.
-# Raises FlotillaError.
+# Asks the ledger for the permission to reboot, into the target or away from it; returns until when (s, by the clock of
+# the world) the host may be told. Raises FlotillaError.
 Permit = Callable[[bool], Generator[float, None, float]]
 # Seconds.
 ROUND_TRIP, POLL, SLOW, FLAP, CUT = 2.0, 15.0, 45.0, 20.0, 900.0
@@ -137,9 +137,9 @@ class Hands:
 
         What holds the controller up between the two is on the permission's time, by the clock of the host.
         """
-        asked, boot = self.world.now, machine.boot
+        boot = machine.boot
         try:
-            until = asked + (yield from permit(into_target))
+            until = yield from permit(into_target)
         except FlotillaError as exc:
             return {"failed": True, "msg": str(exc)}
         yield ROUND_TRIP
