@@ -135,7 +135,9 @@ class Oracle:
         if token <= books.token.get(host, 0):
             self._violated("two leases", f"token {token} of {host} was given before")
         books.token[host] = token
-        self._turns.setdefault(host, {})[controller] = Turn(controller, token, lease_until)
+        # A turn that was taken over is in nobody's hands any more. Whoever still is at it can do harm all the same: the
+        # truth of the machine tells.
+        self._turns[host] = {controller: Turn(controller, token, lease_until)}
         [(before,)] = self._database.read(
             "select phase_before from transitions where rollout_id = ? and host = ? order by id desc limit 1",
             rollout,
@@ -151,7 +153,15 @@ class Oracle:
         )
         if newest != token:
             self._violated("two leases", f"{controller} may reboot {host} by token {token}; token {newest} was given")
-        self._turns[host][controller] = Turn(controller, token, lease_until)
+        if controller in self._turns.get(host, {}):
+            self._turns[host][controller] = Turn(controller, token, lease_until)
+
+    def orders(self, controller: str, host: str) -> None:
+        """`controller` tells `host` to reboot, from this moment on."""
+        self.after_event()
+        turn = self._turns.get(host, {}).get(controller)
+        if turn is None or turn.lease_until < self._database.now:
+            self._violated("two leases", f"{controller} tells {host} to reboot, and has it in hand no more")
 
     def over(self, controller: str, host: str) -> None:
         """The turn of `host` has ended for `controller`, however it did."""
@@ -273,6 +283,8 @@ class Oracle:
         for other in self._holders(host):
             if other.controller != controller:
                 self._violated("two leases", f"{controller} recorded {host} as {phase}, in the hands of {other}")
+        if phase not in IN_FLIGHT:
+            self._turns.pop(host, None)  # what is on record is over, also for one to whom the answer was lost
 
     def _opened(self, books: Books, host: str, wave: int) -> None:
         self.checks += 1

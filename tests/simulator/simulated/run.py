@@ -76,7 +76,12 @@ class Run:
         self._permits = Permits(stage.database.ledger, NAME, self.controller, self._is_gone)
         self._way_back = back.WayBack(stage.database.ledger, NAME, self.controller, self._is_gone)
         self._hands = Hands(
-            stage.world, stage.dice, stage.times, lambda: self.alive, rolls_back=wish.on_failure != "stop"
+            stage.world,
+            stage.dice,
+            stage.times,
+            may_go_on=lambda: self.alive,
+            orders=lambda host: stage.oracle.orders(self.controller, host),
+            rolls_back=wish.on_failure != "stop",
         )
 
     def start(self) -> None:

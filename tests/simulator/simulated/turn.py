@@ -41,12 +41,16 @@ class Times:
 
 @dataclass(frozen=True)
 class Hands:
-    """What takes a host through its turn. `may_go_on`: is there still somebody who starts the next task?"""
+    """What takes a host through its turn. `may_go_on`: is there still somebody who starts the next task?
+
+    `orders`: called with the name of a host when it is told to reboot.
+    """
 
     world: World
     dice: Dice
     times: Times
     may_go_on: Callable[[], bool]
+    orders: Callable[[str], None]
     rolls_back: bool = True  # upgrade_on_failure is not stop
 
     def observe(self, machine: Machine, offer: str) -> Result:
@@ -147,6 +151,7 @@ class Hands:
             return UNREACHABLE
         if machine.boot != boot or self.world.now > until:
             return {"failed": True, "msg": "cannot tell it to reboot: the permission to reboot is over"}
+        self.orders(machine.name)
         return None
 
     def _back(self, machine: Machine, boot: int, began: float) -> Generator[float, None, bool]:
