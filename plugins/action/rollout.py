@@ -20,7 +20,10 @@ class ActionModule(ControllerAction):
     SPEC = {
         "state": {
             "type": "str",
-            "choices": ["planned", "staged", "recalled", "drained", "ended", "released", "halted", "paused", "resumed"],
+            "choices": [
+                *("planned", "staged", "recalled", "drained", "prepared", "ended", "released"),
+                *("halted", "paused", "resumed"),
+            ],
             "required": True,
         },
         "name": {"type": "str", "default": "upgrade"},
@@ -30,6 +33,7 @@ class ActionModule(ControllerAction):
         "plan": {"type": "dict", "default": {}},
         **POLICY_OPTIONS,
         "on_failure": {"type": "str", "choices": [one.value for one in OnFailure], "default": "rollback_host"},
+        "wave_hooks": {"type": "bool", "default": False},
         "digest": {"type": "str"},
         "who": {"type": "str"},
         "why": {"type": "str"},

@@ -120,7 +120,13 @@ class WayBack(Conductor):
             return {one.host: way_back(rollout, one.host) for one in rollout.hosts if one.phase in GOING_BACK}
 
     def entering(
-        self, host: str, lease: int, clock: Clock, say: Callable[[str], None], pause_timeout: float = PAUSED_AT_MOST
+        self,
+        host: str,
+        lease: int,
+        clock: Clock,
+        say: Callable[[str], None],
+        pause_timeout: float = PAUSED_AT_MOST,
+        hook_lease: int = 0,
     ) -> Generator[float, None, dict[str, Any]]:
         """As with every gate (see `Conductor.enter`): here it lets a host go back."""
         idle_since = said = clock.monotonic()
@@ -131,6 +137,10 @@ class WayBack(Conductor):
             with self.ledger.write() as writer:
                 rollout = self._taking_part(writer)
                 verdict = ask_back(rollout, host, writer.now, self.gone, self.controller)
+                first = self._hooks_first(writer, rollout, host, verdict, hook_lease)
+                if isinstance(first, dict):
+                    return first
+                verdict = first
                 if verdict.answer is Answer.GO:
                     [record] = [one for one in rollout.hosts if one.host == host]
                     values = {"controller": self.controller, "token": record.token + 1}
