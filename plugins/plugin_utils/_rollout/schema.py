@@ -142,6 +142,8 @@ if sa is not None:
         sa.Column("wave", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("why", sa.Text),
+        # Counts what was prepared, over all rollouts: the last is given back first.
+        sa.Column("number", sa.Integer, nullable=False),
         # Who runs the hooks, or did so last.
         sa.Column("controller", sa.String(300), nullable=False),
         sa.Column("token", sa.Integer, nullable=False),

@@ -120,18 +120,16 @@ class RolloutTask:
         return {"changed": bool(targets), "msg": sentence, "ansible_facts": {"flotilla_recall": fact}}
 
     def _prepared(self, keeper: WaveKeeper) -> dict[str, Any]:
-        """Tell the hosts that are still in the play which waves they have to give back: one of its own for each wave,
-        where there is one."""
+        """Tell a host that is still in the play which waves it has to give back, one after the other; one of the waves'
+        own, where there is one."""
         left = keeper.left()
         active = [str(host) for host in self._vars["ansible_play_hosts"] if str(host) != "localhost"]
-        waves: dict[str, list[dict[str, int]]] = {}
-        for one, hosts in left:
-            runner = next((host for host in active if host in hosts), active[0] if active else None)
-            if runner is not None:
-                waves.setdefault(runner, []).append({"id": one.rollout_id, "wave": one.wave})
+        own = {host for _one, hosts in left for host in hosts}
+        waves = [{"id": one.rollout_id, "wave": one.wave} for one, _hosts in left]
+        fact = dict.fromkeys(sorted(active, key=lambda host: host not in own)[:1], waves)
         shown = ", ".join(f"wave {one.wave}" for one, _hosts in left)
         sentence = f"to be given back: {shown}" if left else "no wave is to be given back"
-        return {"changed": False, "msg": sentence, "ansible_facts": {"flotilla_prepared": waves}}
+        return {"changed": False, "msg": sentence, "ansible_facts": {"flotilla_prepared": fact}}
 
 
 def _planned_sentence(planned: Planned) -> str:

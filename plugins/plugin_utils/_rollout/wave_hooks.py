@@ -14,7 +14,7 @@ from typing import Any
 
 from .._model.phase import BAD, GOING_BACK, IN_FLIGHT, Phase
 from .gate import Answer, Verdict
-from .record import OPEN, PAUSED, RolloutRecord
+from .record import OPEN, PAUSED, HostRecord, RolloutRecord
 
 
 class WaveState(str, enum.Enum):
@@ -83,14 +83,14 @@ def first(
 ) -> Verdict | Due:
     """Return what comes first for `host`, for which the gate says `verdict`: a hook, or that answer or another.
 
-    `kept`: the waves of all rollouts of that name that are not given back, oldest first.
+    `kept`: the waves of all rollouts of that name that are not given back, the last prepared first: what one has found
+    is what those before it have made of it.
     """
     me = next((one for one in rollout.hosts if one.host == host), None)
     if me is None or verdict.answer in (Answer.STOP, Answer.DONE):
         return verdict
     for one in kept:
-        before = one.rollout_id != rollout.id or (one.wave < me.wave and is_over(rollout, one.wave))
-        if before and one.saved is not None:
+        if one.saved is not None and _is_done(one, rollout, me):
             return _unless_in_hand(one, Due(Side.RESTORE, one.rollout_id, one.wave), asker)
     if verdict.answer is not Answer.GO:
         # Who waits for a wave whose hooks are being run waits for something that moves.
@@ -101,6 +101,16 @@ def first(
     if mine is None:
         return prepare
     return verdict if mine.state is WaveState.PREPARED else _unless_in_hand(mine, prepare, asker)
+
+
+def _is_done(one: WaveRecord, rollout: RolloutRecord, me: HostRecord) -> bool:
+    """Tell whether a wave is to be given back before the wave of `me` is prepared."""
+    if one.rollout_id != rollout.id:
+        return True
+    if me.phase in GOING_BACK:  # nobody goes forward any more
+        moving = (host for host in rollout.hosts if host.phase in IN_FLIGHT | GOING_BACK)
+        return one.wave != me.wave and all(host.wave != one.wave for host in moving)
+    return one.wave < me.wave and is_over(rollout, one.wave)
 
 
 def _unless_in_hand(one: WaveRecord, due: Due, asker: Asker) -> Verdict | Due:
@@ -124,12 +134,10 @@ def is_over(rollout: RolloutRecord, wave: int) -> bool:
     return True
 
 
-def left_behind(
-    kept: Sequence[WaveRecord], rollout: RolloutRecord, asker: Asker, others: bool
-) -> list[WaveRecord]:
-    """Return the waves that a run has to give back before it ends. `rollout`: the newest, with all its hosts.
+def left_behind(kept: Sequence[WaveRecord], rollout: RolloutRecord, asker: Asker, others: bool) -> list[WaveRecord]:
+    """Return the waves that a run has to give back before it ends, in that order.
 
-    `others`: do other runs take part? Those go on with a wave that is not over. What another run has in hand, be it a
+    `rollout`: the newest, with all its hosts. `others`: do other runs take part? Those go on with a wave that is not over. What another run has in hand, be it a
     hook or a host, is left to it, and so is a wave with a host that nobody has seen since its controller died.
     """
     return [one for one in kept if one.saved is not None and _is_left(one, rollout, asker, others)]

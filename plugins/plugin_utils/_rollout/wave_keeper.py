@@ -41,7 +41,7 @@ class WaveKeeper(Participant):
             return [(one, table.hosts(one.rollout_id, one.wave)) for one in self._left(writer, table)]
 
     def claim(self, rollout_id: int, wave: int, lease: int) -> dict[str, Any] | None:
-        """Return the hook that gives a wave back, in our hands for `lease` seconds; None when that is not ours to do."""
+        """Return the hook that gives a wave back, ours for `lease` seconds; None when that is not ours to do."""
         with self.ledger.write() as writer:
             table = WaveTable(writer.connection)
             if (rollout_id, wave) not in {(one.rollout_id, one.wave) for one in self._left(writer, table)}:

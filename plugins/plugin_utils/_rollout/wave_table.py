@@ -26,10 +26,10 @@ class WaveTable:
         self._connection = connection
 
     def kept(self, name: str) -> list[WaveRecord]:
-        """Return the waves that are not given back, of all rollouts of that name, oldest first."""
+        """Return the waves that are not given back, of all rollouts of that name, the last prepared first."""
         mine = sa.select(_rollouts.c.id).where(_rollouts.c.name == name)
         query = sa.select(_waves).where(_waves.c.rollout_id.in_(mine), _waves.c.state != WaveState.RESTORED.value)
-        rows = self._connection.execute(query.order_by(_waves.c.rollout_id, _waves.c.wave))
+        rows = self._connection.execute(query.order_by(_waves.c.number.desc()))
         return [_record(row) for row in rows]
 
     def hand(self, due: Due, controller: str, lease_until: int) -> WaveRecord:
@@ -43,6 +43,9 @@ class WaveTable:
             "token": 1 if found is None else found.token + 1,
             "lease_until": lease_until,
         }
+        if preparing and (found is None or found.saved is None):
+            # (What was saved before belongs to where it was in the order then.)
+            values["number"] = self._connection.scalar(sa.select(sa.func.coalesce(sa.func.max(_waves.c.number), 0) + 1))
         if found is None:
             key = {"rollout_id": due.rollout_id, "wave": due.wave}
             self._connection.execute(_waves.insert().values({**key, **values, "saved": None}))

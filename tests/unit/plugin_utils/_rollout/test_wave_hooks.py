@@ -34,9 +34,7 @@ WAIT = Verdict(Answer.WAIT, "wave 2 waits")
 def _rollout(state: str = OPEN, number: int = 7, **phases: Phase) -> RolloutRecord:
     """Return a rollout of h1 (wave 1), h2 and h3 (wave 2); what is in flight is in the hands of c2."""
     hosts = tuple(
-        HostRecord(
-            host, wave, position, "b", phases.get(host, default), None, "c2", 1, NOW + 60, None, None
-        )
+        HostRecord(host, wave, position, "b", phases.get(host, default), None, "c2", 1, NOW + 60, None, None)
         for position, (host, wave, default) in enumerate(
             [("h1", 1, Phase.CONFIRMED), ("h2", 2, Phase.STAGED), ("h3", 2, Phase.STAGED)]
         )
@@ -118,6 +116,14 @@ def test_who_waits_for_a_wave_that_is_being_prepared_waits_for_something_that_mo
 def test_what_an_older_rollout_prepared_is_given_back_before_anything_is_looked_at() -> None:
     older = _wave(2, WaveState.PREPARED, rollout_id=6)
     assert first([older], _rollout(h1=Phase.STAGED), "h1", GO, _asker()) == Due(Side.RESTORE, 6, 2)
+
+
+@pytest.mark.parametrize(("others", "restores"), [(Phase.STAGED, True), (Phase.RECALLED, False), (Phase.BOOTED, False)])
+def test_on_the_way_back_a_wave_that_nobody_moves_in_is_given_back_first(others: Phase, restores: bool) -> None:
+    """Also a later one: it was prepared last."""
+    rollout = _rollout(STOPPED, h1=Phase.RECALLED, h2=Phase.ROLLED_BACK, h3=others)
+    due = Due(Side.RESTORE, 7, 2) if restores else Due(Side.PREPARE, 7, 1)
+    assert first([_wave(2, WaveState.PREPARED)], rollout, "h1", GO, _asker()) == due
 
 
 @pytest.mark.parametrize(
