@@ -137,8 +137,9 @@ def is_over(rollout: RolloutRecord, wave: int) -> bool:
 def left_behind(kept: Sequence[WaveRecord], rollout: RolloutRecord, asker: Asker, others: bool) -> list[WaveRecord]:
     """Return the waves that a run has to give back before it ends, in that order.
 
-    `rollout`: the newest, with all its hosts. `others`: do other runs take part? Those go on with a wave that is not over. What another run has in hand, be it a
-    hook or a host, is left to it, and so is a wave with a host that nobody has seen since its controller died.
+    `rollout`: the newest, with all its hosts. `others`: do other runs take part? Those go on with a wave that is not
+    over. What another run has in hand, be it a hook or a host, is left to it, and so is a wave with a host that nobody
+    has seen since its controller died.
     """
     return [one for one in kept if one.saved is not None and _is_left(one, rollout, asker, others)]
 
