@@ -10,14 +10,12 @@ from typing import Any
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import ControllerAction
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.wave_task import WaveTask
 
+STATES = ["saved", "prepared", "restoring", "restored", "failed"]
+
 
 class ActionModule(ControllerAction):
     SPEC = {
-        "state": {
-            "type": "str",
-            "choices": ["saved", "prepared", "restoring", "restored", "failed"],
-            "required": True,
-        },
+        "state": {"type": "str", "choices": STATES, "required": True},
         "name": {"type": "str", "default": "upgrade"},
         "ledger": {"type": "str", "required": True},
         "id": {"type": "int", "required": True},
@@ -27,7 +25,7 @@ class ActionModule(ControllerAction):
         "saved": {"type": "dict", "default": {}},
         "why": {"type": "str", "default": ""},
     }
-    REQUIRED_IF = tuple(("state", state, ("token",)) for state in ("saved", "prepared", "restored", "failed"))
+    REQUIRED_IF = tuple(("state", state, ("token",)) for state in STATES if state != "restoring")
 
     def perform(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if self.check_mode:

@@ -17,7 +17,7 @@ description:
   - O(state=drained) looks up which hosts are on record as drained, whichever run did it, and leaves the names with the play that
     gives their work back.
   - O(state=prepared) looks up which waves were prepared by their hooks and are to be given back by this run, and leaves them with
-    the hosts of the play that do it.
+    a host of the play, which does it.
   - O(state=halted) has no further host touched, by any run, until O(state=resumed); hosts in flight finish their turn.
     O(state=paused) does the same, and hosts that wait go on waiting. Both stand over failures and re-runs.
   - O(state=ended) closes the books, and fails with one sentence when a host is not confirmed. It does nothing in a run that

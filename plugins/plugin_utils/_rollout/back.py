@@ -136,13 +136,12 @@ class WayBack(Conductor):
                 raise FlotillaError(f"cannot bring {host} back: this run is dead; {host} was not touched")
             with self.ledger.write() as writer:
                 rollout = self._taking_part(writer)
-                verdict = ask_back(rollout, host, writer.now, self.gone, self.controller)
-                first = self._hooks_first(writer, rollout, host, verdict, hook_lease)
-                if isinstance(first, dict):
-                    return first
-                verdict = first
-                if verdict.answer is Answer.GO:
-                    [record] = [one for one in rollout.hosts if one.host == host]
+                asked = ask_back(rollout, host, writer.now, self.gone, self.controller)
+                verdict = self._hooks_first(writer, rollout, host, asked, hook_lease)
+                if isinstance(verdict, dict):
+                    return verdict
+                record = rollout.find(host)
+                if verdict.answer is Answer.GO and record is not None:
                     values = {"controller": self.controller, "token": record.token + 1}
                     values |= {"lease_until": writer.now + lease, "left_at": None}
                     writer.move(rollout, host, Phase.RETURNING, verdict.why, self.controller, **values)

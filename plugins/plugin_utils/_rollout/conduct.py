@@ -104,11 +104,10 @@ class Conductor(Planner):
                 locked = reboot_locks_held(writer.connection, writer.now, self.name)
                 record = rollout.find(host)
                 bad = writer.quarantine(record.target) if record else {}
-                verdict = ask(rollout, host, writer.now, self.gone, self.controller, bad, locked)
-                first = self._hooks_first(writer, rollout, host, verdict, hook_lease)
-                if isinstance(first, dict):
-                    return first
-                verdict = first
+                asked = ask(rollout, host, writer.now, self.gone, self.controller, bad, locked)
+                verdict = self._hooks_first(writer, rollout, host, asked, hook_lease)
+                if isinstance(verdict, dict):
+                    return verdict
                 if verdict.answer is Answer.GO and record is not None:
                     values = {
                         "controller": self.controller,

@@ -126,10 +126,10 @@ class RolloutTask:
         active = [str(host) for host in self._vars["ansible_play_hosts"] if str(host) != "localhost"]
         own = {host for _one, hosts in left for host in hosts}
         waves = [{"id": one.rollout_id, "wave": one.wave} for one, _hosts in left]
-        fact = dict.fromkeys(sorted(active, key=lambda host: host not in own)[:1], waves)
+        runner = sorted(active, key=lambda host: host not in own)[:1]
         shown = ", ".join(f"wave {one.wave}" for one, _hosts in left)
         sentence = f"to be given back: {shown}" if left else "no wave is to be given back"
-        return {"changed": False, "msg": sentence, "ansible_facts": {"flotilla_prepared": fact}}
+        return {"changed": False, "msg": sentence, "ansible_facts": {"flotilla_prepared": dict.fromkeys(runner, waves)}}
 
 
 def _planned_sentence(planned: Planned) -> str:

@@ -86,7 +86,7 @@ def first(
     `kept`: the waves of all rollouts of that name that are not given back, the last prepared first: what one has found
     is what those before it have made of it.
     """
-    me = next((one for one in rollout.hosts if one.host == host), None)
+    me = rollout.find(host)
     if me is None or verdict.answer in (Answer.STOP, Answer.DONE):
         return verdict
     for one in kept:

@@ -27,7 +27,8 @@ class WaveTask:
         wave, state = self._options["wave"], self._options["state"]
         goals = {"restoring": f"give back wave {wave}", "failed": f"record that a hook of wave {wave} failed"}
         goal = goals.get(state, f"record that wave {wave} is {state}")
-        return until_recorded(f"wave {wave}", self._act, self._clock, self._say, goal)
+        otherwise = f"the hooks of wave {wave} are run again by whoever comes when their time is over"
+        return until_recorded(f"wave {wave}", self._act, self._clock, self._say, goal, otherwise)
 
     def _act(self) -> dict[str, Any]:
         keeper = WaveKeeper(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from backends import ledger_url
+from clock import Clock
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.phase import Phase
@@ -23,21 +24,6 @@ pytestmark = pytest.mark.usefixtures("backend")
 OLD, NEW, NEWER = Version("a" * 64, "1"), Version("b" * 64, "2"), Version("c" * 64, "3")
 POLICY = Policy.parse({"waves": [1, "100%"], "max_unavailable": 1, "max_failures": 0})
 GOOD = Left(Phase.CONFIRMED, "confirmed")
-
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    time = monotonic
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
 
 
 def _keeper(path: Path, controller: str = "c1", dead: tuple[str, ...] = ()) -> WaveKeeper:
