@@ -156,10 +156,9 @@ def test_wave_that_cannot_be_given_back_holds_the_next(fleet: Fleet) -> None:
 
 def test_wave_that_ends_badly_is_given_back_at_the_end_of_the_run(fleet: Fleet) -> None:
     """Also those that are brought back are within the hooks of their wave."""
-    play = fleet(3)
+    play = fleet(2)
     play.order(h2=("verdict", "sick"))
-    hooks = {**_hooks(play), "upgrade_max_unavailable": 1, "upgrade_on_failure": "rollback_all"}
-    run = play.run(**hooks)
+    run = play.run(**_hooks(play), upgrade_on_failure="rollback_all")
     assert run.rc != 0
     assert play.versions() == dict.fromkeys(play.hosts, "1"), run.output
     assert _seen(play) == [*_around(1, "h1"), *_around(2, "h2", "h2"), *_around(1, "h1")], run.output
