@@ -12,17 +12,15 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.bac
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.policy import POLICY_OPTIONS
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._rollout.task import RolloutTask
 
+STATES = ["planned", "staged", "recalled", "drained", "prepared", "ended", "released", "halted", "paused", "resumed"]
+
 
 class ActionModule(ControllerAction):
     # It looks at all hosts of the play at once.
     BYPASS_HOST_LOOP = True
 
     SPEC = {
-        "state": {
-            "type": "str",
-            "choices": ["planned", "staged", "recalled", "drained", "ended", "released", "halted", "paused", "resumed"],
-            "required": True,
-        },
+        "state": {"type": "str", "choices": STATES, "required": True},
         "name": {"type": "str", "default": "upgrade"},
         "ledger": {"type": "str", "required": True},
         "hosts": {"type": "list", "elements": "str"},
@@ -30,6 +28,7 @@ class ActionModule(ControllerAction):
         "plan": {"type": "dict", "default": {}},
         **POLICY_OPTIONS,
         "on_failure": {"type": "str", "choices": [one.value for one in OnFailure], "default": "rollback_host"},
+        "wave_hooks": {"type": "bool", "default": False},
         "digest": {"type": "str"},
         "who": {"type": "str"},
         "why": {"type": "str"},

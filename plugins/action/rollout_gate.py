@@ -21,6 +21,7 @@ class ActionModule(ControllerAction):
         "lease": {"type": "int", "default": 3600},
         "token": {"type": "int"},
         "pause_timeout": {"type": "int", "default": 86400},
+        "wave_hook_timeout": {"type": "int", "default": 0},
         "saved": {"type": "dict", "default": {}},
         "observed": {"type": "dict", "default": {}},
         "results": {"type": "dict", "default": {}},

@@ -16,6 +16,8 @@ description:
     the names with the play that brings them back. What was recorded by an earlier run comes with them.
   - O(state=drained) looks up which hosts are on record as drained, whichever run did it, and leaves the names with the play that
     gives their work back.
+  - O(state=prepared) looks up which waves were prepared by their hooks and are to be given back by this run, and leaves them with
+    a host of the play, which does it.
   - O(state=halted) has no further host touched, by any run, until O(state=resumed); hosts in flight finish their turn.
     O(state=paused) does the same, and hosts that wait go on waiting. Both stand over failures and re-runs.
   - O(state=ended) closes the books, and fails with one sentence when a host is not confirmed. It does nothing in a run that
@@ -25,7 +27,7 @@ options:
   state:
     description: The step.
     type: str
-    choices: [planned, staged, recalled, drained, ended, released, halted, paused, resumed]
+    choices: [planned, staged, recalled, drained, prepared, ended, released, halted, paused, resumed]
     required: true
   name:
     description: The name of the rollout. Runs of one name on one ledger are one rollout, with one budget.
@@ -62,6 +64,10 @@ options:
     type: str
     choices: [stop, rollback_host, rollback_wave, rollback_all]
     default: rollback_host
+  wave_hooks:
+    description: With O(state=planned), whether there are hooks of waves, for the plays that follow.
+    type: bool
+    default: false
   who:
     description: Who halts, pauses or resumes, for the record. Without it, the user and the machine.
     type: str

@@ -11,6 +11,8 @@ description:
   - O(state=entered) waits until the host may be touched, and records that it is about to be. It refuses when the budget is
     used up, the rollout was stopped, nothing is under way that could open the gate, or this very run of
     C(ansible-playbook) has not planned or resumed the rollout.
+  - With O(wave_hook_timeout), the host is not admitted before its wave is prepared, and waves before it are given back. Exactly one
+    of those that wait is told to run the hooks; then it asks again. See M(flotilla.container_os.rollout_wave).
   - O(state=left) records how the turn ended, from the results of its tasks, and fails unless the host is confirmed. That takes
     proof of every step - the target runs, the verdict was good, the confirm succeeded. While the database does not answer
     it is tried again, for ten minutes.
@@ -56,6 +58,12 @@ options:
     description: How long to wait for a rollout that is paused, in seconds.
     type: int
     default: 86400
+  wave_hook_timeout:
+    description:
+      - How long the hooks of a wave may take, in seconds. After that another host, or another run, is told to run them again.
+      - V(0) where waves have no hooks.
+    type: int
+    default: 0
   saved:
     description: What to record with O(state=saved).
     type: dict
@@ -98,6 +106,30 @@ saved:
   description: What an earlier run recorded of the host and nobody has brought back yet; null when there is nothing.
   returned: with O(state=entered) and O(state=restoring)
   type: dict
+hook:
+  description: The hook that is to be run before the host asks again.
+  returned: with O(state=entered) and O(state=returning), when there is one
+  type: dict
+  contains:
+    side:
+      description: V(prepare) the wave, or V(restore) what it was like.
+      type: str
+    id:
+      description: The number of the rollout.
+      type: int
+    wave:
+      description: The number of the wave.
+      type: int
+    hosts:
+      description: The hosts of the wave.
+      type: list
+      elements: str
+    token:
+      description: The fencing token of the lease.
+      type: int
+    saved:
+      description: What the wave was like before; null when nothing was recorded yet.
+      type: dict
 phase:
   description: The phase that was recorded.
   returned: with O(state=left) and O(state=returned)

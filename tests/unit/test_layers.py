@@ -52,6 +52,7 @@ BEYOND_PYTHON = {
     "_rollout/ledger.py": {"sqlalchemy"},
     "_rollout/near.py": {"sqlalchemy"},
     "_rollout/schema.py": {"sqlalchemy"},
+    "_rollout/wave_table.py": {"sqlalchemy"},
 }
 # What reaches out of the process or looks at a clock. Files that are not listed below are given what they need.
 REACHING_OUT = {"asyncio", "http", "multiprocessing", "os", "random", "secrets", "select", "shutil", "signal", "socket"}

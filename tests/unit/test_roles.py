@@ -139,6 +139,15 @@ def test_tasks_are_named_and_fit_for_a_host(role: Path) -> None:
         _assert_fit(task)
 
 
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_progress_can_read_the_steps_of_a_rollout(role: Path) -> None:
+    """The callback knows a step by its state as it is written in the task: there must be no template."""
+    steps = [
+        task.written.get(f"{COLLECTION}.{name}") for task in _tasks_of(role) for name in ("rollout", "rollout_gate")
+    ]
+    assert not [step for step in steps if step is not None and not step["state"].isalpha()]
+
+
 def _assert_fit(task: Task) -> None:
     name = task.written.get("name")
     assert len(task.modules) == (0 if "block" in task.written else 1), f"{name}: {sorted(task.modules)}"

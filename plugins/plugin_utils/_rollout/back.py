@@ -120,7 +120,13 @@ class WayBack(Conductor):
             return {one.host: way_back(rollout, one.host) for one in rollout.hosts if one.phase in GOING_BACK}
 
     def entering(
-        self, host: str, lease: int, clock: Clock, say: Callable[[str], None], pause_timeout: float = PAUSED_AT_MOST
+        self,
+        host: str,
+        lease: int,
+        clock: Clock,
+        say: Callable[[str], None],
+        pause_timeout: float = PAUSED_AT_MOST,
+        hook_lease: int = 0,
     ) -> Generator[float, None, dict[str, Any]]:
         """As with every gate (see `Conductor.enter`): here it lets a host go back."""
         idle_since = said = clock.monotonic()
@@ -130,9 +136,12 @@ class WayBack(Conductor):
                 raise FlotillaError(f"cannot bring {host} back: this run is dead; {host} was not touched")
             with self.ledger.write() as writer:
                 rollout = self._taking_part(writer)
-                verdict = ask_back(rollout, host, writer.now, self.gone, self.controller)
-                if verdict.answer is Answer.GO:
-                    [record] = [one for one in rollout.hosts if one.host == host]
+                asked = ask_back(rollout, host, writer.now, self.gone, self.controller)
+                verdict = self._hooks_first(writer, rollout, host, asked, hook_lease)
+                if isinstance(verdict, dict):
+                    return verdict
+                record = rollout.find(host)
+                if verdict.answer is Answer.GO and record is not None:
                     values = {"controller": self.controller, "token": record.token + 1}
                     values |= {"lease_until": writer.now + lease, "left_at": None}
                     writer.move(rollout, host, Phase.RETURNING, verdict.why, self.controller, **values)

@@ -10,11 +10,12 @@ from .._errors import FlotillaError
 from .._fleetlock.store import reboot_locks_held
 from .._model.host import Clock
 from .._model.phase import BAD, IN_FLIGHT, Phase
-from .gate import Answer, ask
-from .ledger import DONE, OPEN, STOPPED, HostRecord, RolloutRecord
+from .gate import Answer, Verdict, ask
+from .ledger import DONE, OPEN, STOPPED, HostRecord, RolloutRecord, Writer
 from .part import version_of
 from .taking_up import Planner
 from .turn import Left, text
+from .wave_keeper import WaveKeeper
 
 # How often (s) a waiting host asks the gate.
 GATE_PAUSE = 2.0
@@ -59,14 +60,21 @@ class Conductor(Planner):
     # -- one host
 
     def enter(
-        self, host: str, lease: int, clock: Clock, say: Callable[[str], None], pause_timeout: float = PAUSED_AT_MOST
+        self,
+        host: str,
+        lease: int,
+        clock: Clock,
+        say: Callable[[str], None],
+        pause_timeout: float = PAUSED_AT_MOST,
+        hook_lease: int = 0,
     ) -> dict[str, Any]:
         """Wait until `host` may be touched, and record that it is. Raises FlotillaError when it may not.
 
         `lease`: seconds after which the host counts as lost unless it has left. `pause_timeout`: how long (s) to wait
-        for a rollout that is paused.
+        for a rollout that is paused. `hook_lease`: how long (s) the hooks of a wave may take, 0 where waves have none:
+        with it, the host may be given one to run (`hook`), not admitted, and has to ask again.
         """
-        asking = self.entering(host, lease, clock, say, pause_timeout)
+        asking = self.entering(host, lease, clock, say, pause_timeout, hook_lease)
         while True:
             try:
                 pause = next(asking)
@@ -75,7 +83,13 @@ class Conductor(Planner):
             clock.sleep(pause)
 
     def entering(
-        self, host: str, lease: int, clock: Clock, say: Callable[[str], None], pause_timeout: float = PAUSED_AT_MOST
+        self,
+        host: str,
+        lease: int,
+        clock: Clock,
+        say: Callable[[str], None],
+        pause_timeout: float = PAUSED_AT_MOST,
+        hook_lease: int = 0,
     ) -> Generator[float, None, dict[str, Any]]:
         """Ask the gate, and yield the seconds to wait before it is asked again: for who may not block. See `enter`."""
         idle_since = clock.monotonic()
@@ -90,7 +104,10 @@ class Conductor(Planner):
                 locked = reboot_locks_held(writer.connection, writer.now, self.name)
                 record = rollout.find(host)
                 bad = writer.quarantine(record.target) if record else {}
-                verdict = ask(rollout, host, writer.now, self.gone, self.controller, bad, locked)
+                asked = ask(rollout, host, writer.now, self.gone, self.controller, bad, locked)
+                verdict = self._hooks_first(writer, rollout, host, asked, hook_lease)
+                if isinstance(verdict, dict):
+                    return verdict
                 if verdict.answer is Answer.GO and record is not None:
                     values = {
                         "controller": self.controller,
@@ -129,6 +146,15 @@ class Conductor(Planner):
                 said = clock.monotonic()
                 say(f"waiting: {verdict.why}")
             yield GATE_PAUSE
+
+    def _hooks_first(
+        self, writer: Writer, rollout: RolloutRecord, host: str, verdict: Verdict, lease: int
+    ) -> Verdict | dict[str, Any]:
+        """Return the answer, or the hook that is to be run before it. Without hooks, nothing more is asked."""
+        if lease == 0:
+            return verdict
+        keeper = WaveKeeper(self.ledger, self.name, self.controller, self.gone)
+        return keeper.before(writer, rollout, host, verdict, lease)
 
     def leave(self, host: str, outcome: Left, token: int | None = None) -> None:
         """Record how `host` left its turn. Raises FlotillaError when it is not confirmed: its play ends here.

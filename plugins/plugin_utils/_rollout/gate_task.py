@@ -59,7 +59,8 @@ class GateTask:
         try:
             conductor = self._as(WayBack if self._options["state"] == "returning" else Conductor)
             lease, patience = self._options["lease"], self._options["pause_timeout"]
-            return conductor.enter(self._host, lease, self._clock, self._say, patience)
+            hook_lease = self._options["wave_hook_timeout"]
+            return conductor.enter(self._host, lease, self._clock, self._say, patience, hook_lease)
         except LedgerGone as exc:
             # What cannot be recorded must not begin.
             raise Refused(f"cannot let {self._host} through the gate: {exc}; {self._host} was not touched") from exc

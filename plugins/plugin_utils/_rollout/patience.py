@@ -31,12 +31,17 @@ def pause(key: str, attempt: int) -> float:
 
 
 def until_recorded(
-    key: str, act: Callable[[], T], clock: Clock, say: Callable[[str], None], goal: str | None = None
+    key: str,
+    act: Callable[[], T],
+    clock: Clock,
+    say: Callable[[str], None],
+    goal: str | None = None,
+    otherwise: str = "the host counts as lost until the next run has seen it",
 ) -> T:
     """Return what `act` does, tried again while the database is gone, for RECORD_PATIENCE seconds.
 
     `act` must be safe to repeat: a try that failed may have been recorded all the same. `goal`: what it is for, where
-    that is not to record how the turn of the host `key` ended.
+    that is not to record how the turn of the host `key` ended. `otherwise`: what is the matter when that failed.
     Raises FlotillaError when the time is over; any other error of `act` at once.
     """
     goal = goal or f"record how the turn of {key} ended"
@@ -48,8 +53,7 @@ def until_recorded(
             seconds = pause(key, attempt)
             if clock.monotonic() - began + seconds > RECORD_PATIENCE:
                 raise FlotillaError(
-                    f"cannot {goal}: {exc}; gave up after {RECORD_PATIENCE:.0f} s; "
-                    "the host counts as lost until the next run has seen it"
+                    f"cannot {goal}: {exc}; gave up after {RECORD_PATIENCE:.0f} s; {otherwise}"
                 ) from exc
             if attempt == 0:
                 say(f"waiting for the ledger: {exc}")

@@ -21,7 +21,10 @@ _DURATIONS = {
     "upgrade_health_timeout": 0,
     "upgrade_soak": 0,
     "upgrade_pause_timeout": 0,
+    "upgrade_wave_hook_timeout": 1,
 }
+# The task files, of hosts and of waves.
+_HOOKS = [f"upgrade_{name}{of}_tasks" for of in ("", "_wave") for name in ("pre", "drain", "undrain", "post")]
 
 
 def check_upgrade(values: Mapping[str, Any], total: int) -> None:
@@ -49,7 +52,7 @@ def check_upgrade(values: Mapping[str, Any], total: int) -> None:
         )
     validate_durations(values["upgrade_soak"], values["upgrade_health_timeout"], 5, "the health check of an upgrade")
     validate_probes(values["upgrade_probes"], "upgrade_probes")
-    for name in ("upgrade_pre_tasks", "upgrade_drain_tasks", "upgrade_undrain_tasks", "upgrade_post_tasks"):
+    for name in _HOOKS:
         if values.get(name) and not Path(str(values[name])).is_file():
             raise Refused(f"cannot use {name}: there is no file {values[name]} on the controller")
 

@@ -34,6 +34,7 @@ MIGRATIONS = (
     Migration(3, "what people have told a rollout, and what its hosts were like before"),
     Migration(4, "reboot locks, also where no server ever ran: the gate need not ask whether there are any tables"),
     Migration(5, "plans in parts: who asks the gate reads what the answer depends on, however large the fleet is"),
+    Migration(6, "hooks of waves: which wave is prepared, by whom, and what it found"),
 )
 SCHEMA = MIGRATIONS[-1].number
 
@@ -132,6 +133,24 @@ if sa is not None:
         sa.Column("subject", sa.String(255), primary_key=True),
         sa.Column("state", sa.Text, nullable=False),
         info={"since": 3},
+    )
+    # Which waves have had their hooks. Without hooks there is no row.
+    wave_hooks = sa.Table(
+        "wave_hooks",
+        tables,
+        sa.Column("rollout_id", sa.ForeignKey("rollouts.id"), primary_key=True),
+        sa.Column("wave", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("why", sa.Text),
+        # Counts what was prepared, over all rollouts: the last is given back first.
+        sa.Column("number", sa.Integer, nullable=False),
+        # Who runs the hooks, or did so last.
+        sa.Column("controller", sa.String(300), nullable=False),
+        sa.Column("token", sa.Integer, nullable=False),
+        sa.Column("lease_until", sa.BigInteger),
+        # What the wave was like before; null when there is nothing to be given back.
+        sa.Column("saved", sa.Text),
+        info={"since": 6},
     )
     for _table in _lock_tables.sorted_tables:
         _table.to_metadata(tables)

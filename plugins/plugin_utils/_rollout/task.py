@@ -20,6 +20,7 @@ from .policy import Policy
 from .report import report, sentences, table
 from .restore import Restorer
 from .taking_up import Planned
+from .wave_keeper import WaveKeeper
 from .word import Word, give
 
 # A pattern that matches no host. An empty list would match all of them.
@@ -52,6 +53,8 @@ class RolloutTask:
             return self._recalled(ledger)
         if state == "drained":
             return _drained(Restorer(ledger, self._options["name"], this_controller(), is_gone))
+        if state == "prepared":
+            return self._prepared(WaveKeeper(ledger, self._options["name"], this_controller(), is_gone))
         if state in (Word.HALTED.value, Word.PAUSED.value, Word.RESUMED.value):
             who, why = self._options["who"] or this_person(), self._options["why"] or "no reason given"
             changed, sentence = give(ledger, self._options["name"], Word(state), who, why)
@@ -82,6 +85,7 @@ class RolloutTask:
             "hosts": order or NOBODY,
             "order": list(planned.order),
             "on_failure": self._options["on_failure"],
+            "wave_hooks": self._options["wave_hooks"],
             "targets": {one["host"]: one["target"]["digest"] for wave in planned.document["waves"] for one in wave},
         }
         outcome = Outcome(
@@ -114,6 +118,18 @@ class RolloutTask:
         fact = {"hosts": list(targets) or NOBODY, "order": list(targets), "targets": targets}
         sentence = f"to be brought back: {', '.join(targets)}" if targets else "nobody has to be brought back"
         return {"changed": bool(targets), "msg": sentence, "ansible_facts": {"flotilla_recall": fact}}
+
+    def _prepared(self, keeper: WaveKeeper) -> dict[str, Any]:
+        """Tell a host that is still in the play which waves it has to give back, one after the other; one of the waves'
+        own, where there is one."""
+        left = keeper.left()
+        active = [str(host) for host in self._vars["ansible_play_hosts"] if str(host) != "localhost"]
+        own = {host for _one, hosts in left for host in hosts}
+        waves = [{"id": one.rollout_id, "wave": one.wave} for one, _hosts in left]
+        runner = sorted(active, key=lambda host: host not in own)[:1]
+        shown = ", ".join(f"wave {one.wave}" for one, _hosts in left)
+        sentence = f"to be given back: {shown}" if left else "no wave is to be given back"
+        return {"changed": False, "msg": sentence, "ansible_facts": {"flotilla_prepared": dict.fromkeys(runner, waves)}}
 
 
 def _planned_sentence(planned: Planned) -> str:

@@ -56,6 +56,7 @@ def test_steps(module: str, state: str | None, result: dict[str, Any], phase: Ph
     [
         ("deployment", None, {"skipped": True}),
         ("rollout_gate", "entered", {"admitted": False}),
+        ("rollout_gate", "entered", {"admitted": False, "hook": {"side": "prepare"}}),
         ("rollout_gate", "entered", {"failed": True}),
         ("rollout_gate", "left", {"failed": True}),
         ("deployment_boot", None, {"failed": True}),
