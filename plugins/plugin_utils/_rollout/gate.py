@@ -133,7 +133,9 @@ def ask(
 
 
 def lost(one: HostRecord, now: int, gone: Callable[[str], bool]) -> bool:
-    """In flight, and nobody has it in hand any more."""
+    """In flight, and nobody has it in hand any more, nor can reach it with an order from when he had."""
+    if one.may_still_be_told(now):
+        return False
     return one.lease_until is None or one.lease_until < now or one.controller is None or gone(one.controller)
 
 

@@ -326,13 +326,14 @@ class Writer:
             )
         )
 
-    def prolong(self, rollout_id: int, host: str, token: int, seconds: int) -> None:
-        """Record that lease `token` of `host` ends so many seconds from now. Raises FlotillaError when it is over."""
+    def permit(self, rollout_id: int, host: str, token: int, within: int, lease: int) -> None:
+        """Record that `host` may be told to reboot within so many seconds from now, by lease `token`, which ends
+        `lease` seconds from now. Raises FlotillaError when that lease is over."""
         revision = self._change(rollout_id)
         result = self._connection.execute(
             _hosts.update()
             .where(_hosts.c.rollout_id == rollout_id, _hosts.c.host == host, _hosts.c.token == token)
-            .values(lease_until=self.now + seconds, revision=revision)
+            .values(lease_until=self.now + lease, permitted_until=self.now + within, revision=revision)
         )
         if result.rowcount != 1:
             raise FlotillaError(f"cannot prolong lease {token} of {host}: it was taken over")

@@ -69,6 +69,7 @@ def host_record(row: sa.Row[Any]) -> HostRecord:
         row.lease_until,
         row.entered_at,
         row.left_at,
+        row.permitted_until,
     )
 
 

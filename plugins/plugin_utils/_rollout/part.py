@@ -61,8 +61,10 @@ class Participant:
         return rollout
 
     def _driven_by_other(self, one: HostRecord, now: int) -> bool:
-        alive = one.controller is not None and one.controller != self.controller and not self.gone(one.controller)
-        return one.phase in IN_FLIGHT and alive and one.lease_until is not None and one.lease_until >= now
+        if one.phase not in IN_FLIGHT or one.controller is None or one.controller == self.controller:
+            return False
+        leased = one.lease_until is not None and one.lease_until >= now and not self.gone(one.controller)
+        return leased or one.may_still_be_told(now)
 
     def _walk(
         self, writer: Writer, rollout: RolloutRecord, record: HostRecord, phase: Phase, why: str, **values: Any

@@ -46,8 +46,10 @@ class Permits(Conductor):
                     why = f"{record.target[:12]} was put in quarantine since it was let through the gate"
             if why is not None:
                 raise Refused(f"cannot tell {host} to reboot: {why}; it was not told to")
-            writer.prolong(rollout.id, host, token, lease)
-        return min(ORDER_WITHIN, lease)
+            within = min(ORDER_WITHIN, lease)
+            # Given out it cannot be called back: also from one that dies now nobody takes the host before it is over.
+            writer.permit(rollout.id, host, token, within, lease)
+        return within
 
     def _over(self, writer: Writer, record: HostRecord, token: int) -> str | None:
         """Say why lease `token` does not give `record` to us; None when it does."""

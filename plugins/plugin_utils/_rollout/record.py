@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from .._model.phase import Phase
+from .._model.phase import IN_FLIGHT, Phase
 
 OPEN, STOPPED, DONE, SUPERSEDED = "open", "stopped", "done", "superseded"
 # A person's word: no failure, no end and no re-run overrules it, only the word to resume.
@@ -20,6 +20,7 @@ class HostRecord:
     """Where a host stands, as recorded. Times are epoch seconds by the database's clock.
 
     `token`: the number of the lease, higher with every new one; who comes with a lower one has lost the host.
+    `permitted_until`: until then an order to reboot may reach the host that was permitted, and cannot be called back.
     """
 
     host: str
@@ -33,6 +34,11 @@ class HostRecord:
     lease_until: int | None
     entered_at: int | None
     left_at: int | None
+    permitted_until: int | None = None
+
+    def may_still_be_told(self, now: int) -> bool:
+        """Tell whether an order to reboot may be on its way to the host, whatever became of who gave it."""
+        return self.phase in IN_FLIGHT and self.permitted_until is not None and now <= self.permitted_until
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ MIGRATIONS = (
     Migration(4, "reboot locks, also where no server ever ran: the gate need not ask whether there are any tables"),
     Migration(5, "plans in parts: who asks the gate reads what the answer depends on, however large the fleet is"),
     Migration(6, "hooks of waves: which wave is prepared, by whom, and what it found"),
+    Migration(7, "until when a host may still be told to reboot by one who was permitted to, dead or not"),
 )
 SCHEMA = MIGRATIONS[-1].number
 
@@ -71,6 +72,8 @@ if sa is not None:
         sa.Column("controller", sa.String(300)),
         sa.Column("token", sa.Integer, nullable=False, default=0),
         sa.Column("lease_until", sa.BigInteger),
+        # Until when an order to reboot may reach it that was permitted, and cannot be called back.
+        sa.Column("permitted_until", sa.BigInteger, info={"since": 7}),
         sa.Column("entered_at", sa.BigInteger),
         sa.Column("left_at", sa.BigInteger),
         # The revision of the rollout in which this host changed last.

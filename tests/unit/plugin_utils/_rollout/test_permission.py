@@ -63,6 +63,27 @@ def test_lease_that_ran_out_is_over_although_nobody_took_it(tmp_path: Path) -> N
     assert _record(tmp_path).lease_until == pytest.approx(_record(tmp_path).entered_at - 1, abs=1)
 
 
+def test_nobody_takes_a_host_that_may_still_be_told(tmp_path: Path) -> None:
+    token = _let_in(tmp_path)
+    _permits(tmp_path).renew("h1", token, 600, into_target=True)
+    record = _record(tmp_path)
+    assert record.permitted_until == pytest.approx(record.lease_until - 600 + ORDER_WITHIN, abs=1)
+    heir = _permits(tmp_path, "c2", dead=("c1",))
+    fleet = [Seen(name, driver="ostree", booted=OLD, offer=NEW) for name in ("h1", "h2")]
+    heir.plan(fleet, POLICY, check=False)  # it sees what runs on h1, and leaves it as it is all the same
+    assert _record(tmp_path).controller == "c1"
+    said: list[str] = []
+    clock = Clock()
+
+    def tell(text: str) -> None:
+        said.append(text)
+        with Ledger(ledger_url(tmp_path)).write() as writer:
+            writer.permit(1, "h1", token, within=-1, lease=600)  # its minute is over
+
+    assert heir.enter("h1", 600, clock, tell)["token"] > token
+    assert said == ["waiting: h1 is in the hands of c1"]
+
+
 def test_taken_over_is_over(tmp_path: Path) -> None:
     token = _let_in(tmp_path)
     other = _let_in(tmp_path, controller="c2", dead=("c1",))
