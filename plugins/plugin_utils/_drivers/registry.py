@@ -15,9 +15,10 @@ from ._protocol import (
 from .bootc import Bootc
 from .ostree import OSTree
 from .rpm_ostree import RpmOSTree
+from .transactional_update import TransactionalUpdate
 from .update_engine import UpdateEngine
 
-DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
+DRIVERS: tuple[Driver, ...] = (TransactionalUpdate(), Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (
