@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """transactional-update: openSUSE MicroOS, Leap Micro, SLE Micro and SL Micro, whose root is a read-only btrfs snapshot.
 
-Identity. A snapshot has a number and, as a version, what its os-release says, which many snapshots may have in common. What
-it consists of are packages. So a digest is the SHA-256 over these (`transactional_update_content.sh`); what the
-repositories offer has one, too, by what zypper says it would do. A snapshot whose packages cannot be read is no deployment.
+Identity. A snapshot has a number and, as a version, what its os-release says, which many snapshots may have in common.
+What it consists of are packages. So a digest is the SHA-256 over these (`transactional_update_content.sh`); what the
+repositories offer has one, too, by what zypper says it would do. A snapshot whose packages cannot be read is no
+deployment.
 
-Facts of the tools: transactional-update(8), snapper(8), openSUSE/transactional-update sbin/transactional-update.in, lib/,
-snapper/50-etc, dracut/; docs/families/transactional_update.md.
+Facts of the tools: transactional-update(8), snapper(8); openSUSE/transactional-update sbin/transactional-update.in,
+lib/, snapper/50-etc, dracut/; docs/families/transactional_update.md.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ _CAUSES = (
         ),
         "the host is busy",
     ),
-    (re.compile(r"(.*No space left on device.*|.*disk space.*)"), "the disk is full"),
+    (
+        re.compile(r"(.*No space left on device.*|.*disk space.*|.*needs \S+ (?:more space )?on the \S+ filesystem.*)"),
+        "the disk is full",
+    ),
     (
         re.compile(
             r"(.*Signature verification failed.*|.*is signed with an unknown key.*|.*is unsigned.*|"

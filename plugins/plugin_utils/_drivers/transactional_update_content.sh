@@ -80,7 +80,9 @@ database_key() { # database_key SNAPSHOT
 }
 
 recorded_digest() { # recorded_digest SNAPSHOT: as it was found when something was staged
-  key=$(database_key "$1") && sed -n "s/^$key \([0-9a-f]\{64\}\)\$/\1/p" "$FLOTILLA/digests" 2>/dev/null | grep . | tail -n 1
+  key=$(database_key "$1") || return 1
+  seen=$(sed -n "s/^$key \([0-9a-f]\{64\}\)\$/\1/p" "$FLOTILLA/digests" 2>/dev/null | tail -n 1)
+  [ -n "$seen" ] && echo "$seen"
 }
 
 version_of() { # version_of SNAPSHOT
