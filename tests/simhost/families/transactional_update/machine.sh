@@ -11,7 +11,7 @@ disk_new() {
   cp -R "$family/root/." "$new"
   sed 's/@version@/20261120/' "$family/os-release" >"$new/usr/lib/os-release"
   cp "$new/usr/lib/os-release" "$new/etc/os-release"
-  sed 's/$/ 1795132800/' "$family/repositories/20261120" >"$new/usr/lib/sysimage/rpm/Packages.db"
+  sed '/^#/d; s/$/ 1795132800/' "$family/repositories/20261120" >"$new/usr/lib/sysimage/rpm/Packages.db"
   ln -s MicroOS.prod "$new/etc/products.d/baseproduct"
   . "$family/snapshots.sh"
   info 1 "2026-11-20 09:12:44" "first root filesystem" important yes >"$disk/.snapshots/1/info.xml"

@@ -28,7 +28,7 @@ ordered() { # ordered TOOL VERB: the fault that is ordered, for what the stand-i
   [ ! -f "$SIM/faults/$1.$2" ] || cut -d ' ' -f 1 "$SIM/faults/$1.$2"
 }
 
-# What the enabled repositories offer: "NAME EDITION ARCH", of the last one; and its version.
+# What the enabled repository offers: its version, and the name of a file with lines "NAME EDITION ARCH".
 offered() {
   for file in /etc/zypp/repos.d/*.repo; do
     grep -q '^enabled=1' "$file" || continue
@@ -37,6 +37,7 @@ offered() {
     line=$(grep -F "$url " "$SIM/server.txt") || continue
     # shellcheck disable=SC2086
     set -- $line
-    version=$2 list=$FAMILY/repositories/$3
+    version=$2 list=/run/simhost-list
+    grep -v '^#' "$FAMILY/repositories/$3" >$list
   done
 }
