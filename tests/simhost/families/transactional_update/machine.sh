@@ -1,18 +1,20 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# A MicroOS machine of 2026 with GRUB: transactional-update 6.1, snapper 0.12, /etc a part of the snapshot. Layout:
+# A MicroOS machine of 2026 with GRUB: transactional-update 6.1, and snapper; /etc is a part of the snapshot. Layout:
 # transactional-update(8), openSUSE/transactional-update; what the initramfs does: its dracut/sync-etc-state.cpp. (A real
 # root is read-only; here nothing stops who writes to it.)
 state=$disk/simhost
 
 disk_new() {
+  # shellcheck disable=SC2046
+  set -- $(sed -n 's/^factory //p' "$family/server.txt")
   new=$disk/.snapshots/1/snapshot
   mkdir -p "$state" "$disk/var/lib/misc" "$new/usr/lib/sysimage/rpm"
   cp -R "$family/root/." "$new"
-  sed 's/@version@/20261120/' "$family/os-release" >"$new/usr/lib/os-release"
+  sed "s/@version@/$1/" "$family/os-release" >"$new/usr/lib/os-release"
   cp "$new/usr/lib/os-release" "$new/etc/os-release"
-  sed '/^#/d; s/$/ 1795132800/' "$family/repositories/20261120" >"$new/usr/lib/sysimage/rpm/Packages.db"
-  ln -s MicroOS.prod "$new/etc/products.d/baseproduct"
+  sed '/^#/d; s/$/ 1795132800/' "$family/repositories/$1" >"$new/usr/lib/sysimage/rpm/Packages.db"
+  ln -s "$2.prod" "$new/etc/products.d/baseproduct"
   . "$family/snapshots.sh"
   info 1 "2026-11-20 09:12:44" "first root filesystem" important yes >"$disk/.snapshots/1/info.xml"
   for unit in timers/transactional-update.timer timers/transactional-update-cleanup.timer multi-user/rebootmgr.service; do
