@@ -64,10 +64,12 @@ _CAUSES = (
         "its signature is not accepted",
     ),
     (
-        re.compile(
-            r"(Download \(curl\) error.*|Valid metadata not found.*|Timeout exceeded when accessing.*|"
-            r".*Connection failed.*|.*Could not resolve host.*)"
-        ),
+        re.compile(r"(Download \(curl\) error(?:.|\n)*?)(?:\s+Please (?:check|see) |\s*\n\s*\n|$)"),
+        "the repository does not answer as it should",
+    ),
+    (re.compile(r"(File '.*' not found on medium.*)"), "the repository does not have it any more"),
+    (
+        re.compile(r"(.*Valid metadata not found.*|Timeout exceeded when accessing.*)"),
         "the repository does not answer as it should",
     ),
 )
@@ -299,5 +301,5 @@ def _cause(said: str) -> str | None:
     for pattern, meaning in _CAUSES:
         found = pattern.search(said)
         if found:
-            return f"{meaning}: {found[1].strip()}"
+            return f"{meaning}: {' '.join(found[1].split())}"
     return None

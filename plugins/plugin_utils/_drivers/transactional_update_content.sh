@@ -73,7 +73,7 @@ digest_of() { # digest_of SNAPSHOT
 # The database of a snapshot that was not written since has the same key; so has an untouched copy, with the same packages.
 database_key() { # database_key SNAPSHOT
   key=
-  for file in Packages.db rpmdb.sqlite Packages; do
+  for file in Packages.db rpmdb.sqlite rpmdb.sqlite-wal Packages; do
     seen=$(stat -c %i.%s.%Y.%Z "/.snapshots/$1/snapshot/usr/lib/sysimage/rpm/$file" 2>/dev/null) && key="$key$file.$seen"
   done
   [ -n "$key" ] && echo "$key"
@@ -140,7 +140,8 @@ offer() {
   case $rc in
     0 | 10[0-3]) ;;
     *)
-      printf '%s\n' "$tags" | sed -n 's/^message type="[a-z]*">//p' | tail -n 8 >&2
+      printf '%s\n' "$tags" | sed -n 's/^message type="[ew][a-z]*">//p' | tail -n 8 |
+        sed "s/&apos;/'/g; s/&quot;/\"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g" >&2
       echo "zypper $method --dry-run exited with $rc" >&2
       return 1
       ;;

@@ -33,7 +33,7 @@ offered() {
   for file in /etc/zypp/repos.d/*.repo; do
     grep -q '^enabled=1' "$file" || continue
     alias=$(sed -n 's/^\[\(.*\)]/\1/p' "$file")
-    url=$(sed -n 's/^baseurl=//p' "$file")
+    name=$(sed -n 's/^name=//p' "$file") url=$(sed -n 's/^baseurl=//p' "$file")
     line=$(grep -F "$url " "$SIM/server.txt") || continue
     # shellcheck disable=SC2086
     set -- $line

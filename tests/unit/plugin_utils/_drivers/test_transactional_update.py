@@ -221,6 +221,18 @@ FAILED = "flotilla: tool_failed transactional-update exited with 1 and made no n
         ((RECORDED / "messages/tu-locked.stderr").read_text() + FAILED, "the host is busy: Couldn't get lock"),
         ((RECORDED / "messages/tu-zypper-failed.log").read_text() + FAILED, "failed with exit code 104!"),
         ((RECORDED / "messages/tu-up-nothing-to-do.log").read_text() + FAILED, "zypper: nothing to update"),
+        (
+            (RECORDED / "zypper/run-unsigned-package.log").read_text() + FAILED,
+            "its signature is not accepted: MicroOS-release-20261122-1.1.x86_64 (oss): Signature verification failed",
+        ),
+        (
+            (RECORDED / "zypper/run-network.log").read_text() + FAILED,
+            "as it should: Download (curl) error for 'http://127.0.0.1:8899/oss/x86_64/beta-2.0-4.1.x86_64.rpm': Error",
+        ),
+        (
+            (RECORDED / "zypper/run-missing-package.log").read_text() + FAILED,
+            "the repository does not have it any more: File './x86_64/beta-2.0-4.1.x86_64.rpm' not found on medium",
+        ),
         (FAILED, "made no new snapshot; transactional-update exited with 1"),
         (f"flotilla: not_offered digest {A} version 20261121 \n", f"offers: it offers 20261121 ({A[:12]})"),
         ("flotilla: no_answer System management is locked by the application with pid 7", "the host is busy: System"),
@@ -296,8 +308,56 @@ def test_no_digest_of_half_a_list(tmp_path: Path, shell: list[str], installed: s
     assert _asked(tmp_path, shell, "digest_of 12", installed).startswith("failed")
 
 
+def _recorded(name: str) -> str:
+    return (RECORDED / name).read_text()
+
+
+def test_what_was_announced_is_what_came_of_it(tmp_path: Path, shell: list[str]) -> None:
+    """A real zypper: its announcement, applied to what rpm lists, is what rpm lists after it was done."""
+    before, after = _recorded("rpm/rpm-qa.stdout"), _recorded("rpm/rpm-qa-after.stdout")
+    announced = _asked(tmp_path, shell, "offer", before, _recorded("zypper/dup.xml"))
+    done = _asked(tmp_path, shell, "digest_of 12", after)
+    assert announced == f"digest {done}version -\n"
+    assert done != _asked(tmp_path, shell, "digest_of 12", before)
+    # `up` leaves out what `dup` would downgrade.
+    up = _asked(tmp_path, shell, "offer", before, _recorded("zypper/up.xml"))
+    assert up == f"digest {_asked(tmp_path, shell, 'digest_of 12', after.replace(' 4-1.1 ', ' 5-1.1 '))}version -\n"
+    nothing = _asked(tmp_path, shell, "offer", after, _recorded("zypper/dup-nothing.xml"))
+    assert nothing == announced
+
+
+@pytest.mark.parametrize(
+    ("recorded", "rc", "cause"),
+    [
+        (
+            "dup-locked.xml",
+            7,
+            "the host is busy: System management is locked by the application with pid 11087",
+        ),
+        (
+            "dup-network.xml",
+            106,
+            "Download (curl) error for 'http://127.0.0.1:9/oss/content': Error code",
+        ),
+        (
+            "dup-unsigned.xml",
+            106,
+            "signature is not accepted: File 'repomd.xml' from repository 'oss' is unsigned.",
+        ),
+        ("dup-unknown-key.xml", 106, "'oss' is signed with an unknown key '1969553BB0178639'."),
+    ],
+)
+def test_recorded_refusals_of_zypper(tmp_path: Path, shell: list[str], recorded: str, rc: int, cause: str) -> None:
+    said = _asked(tmp_path, shell, "offer", xml=_recorded(f"zypper/{recorded}"), rc=rc)
+    with pytest.raises(FlotillaError) as refused:
+        DRIVER.offer(_result("offer", "", 1, said.removeprefix("failed: ")), _state())
+    assert refused.value.message.startswith(f"cannot ask {ASKED} for updates: ")
+    assert cause in refused.value.message
+    assert "Please check" not in refused.value.message
+
+
 def test_offer_is_what_the_update_would_make(tmp_path: Path, shell: list[str]) -> None:
-    xml = (RECORDED / "zypper/dup.xml").read_text()
+    xml = _recorded("zypper/made-up-product-and-kernel.xml")
     wanted = f"digest {_digest(THEN)}\nversion 20261122\n"
     for rc in (0, 100, 102, 103):
         assert _asked(tmp_path, shell, "offer", xml=xml, rc=rc) == wanted
@@ -314,7 +374,7 @@ def test_nothing_to_do_is_what_runs(tmp_path: Path, shell: list[str]) -> None:
 
 
 def test_no_offer_without_a_whole_answer(tmp_path: Path, shell: list[str]) -> None:
-    xml = (RECORDED / "zypper/dup.xml").read_text()
+    xml = _recorded("zypper/made-up-product-and-kernel.xml")
     for cut in (0, 40, 400, 1800, len(xml) - 10):
         assert "it is cut off" in _asked(tmp_path, shell, "offer", xml=xml[:cut])
     for rc in (1, 4, 7, 104, 106):
