@@ -125,6 +125,8 @@ class TransactionalUpdate:
 
     def observe(self, results: Results) -> View:
         running = parse_root(results["transactional_update.running"].stdout)
+        if running is None:
+            raise CannotParse("the output of `findmnt`", "what is mounted at / is no snapshot")
         following = parse_default(results["transactional_update.default"].proven("read the next boot").stdout)
         listed = {
             one.number: one
@@ -138,6 +140,7 @@ class TransactionalUpdate:
                 raise CannotParse("the output of `snapper list`", f"snapshot {number}, which is in use, is not in it")
         waiting = _waiting(running, following, parse_staged(results["transactional_update.staged"].stdout))
         back = _way_back(running, listed, contents)
+        # Of two that a snapshot has, the last one counts.
         places = {waiting: Position.STAGED, back: Position.ROLLBACK, following: Position.PENDING}
         places[running] = Position.BOOTED
         known = {
@@ -150,7 +153,7 @@ class TransactionalUpdate:
         order = dict.fromkeys((following, running, waiting, back, *sorted(known, reverse=True)))
         busy = results["transactional_update.busy"].text
         return View(
-            booted=known.get(running or 0),
+            booted=known.get(running),
             staged=known.get(waiting or 0),
             rollback=known.get(back or 0),
             deployments=tuple(known[number] for number in order if number in known),
@@ -256,17 +259,19 @@ def _step(name: str, call: str) -> Step:
     return Step(name, _program(call), required=True)
 
 
-def _waiting(running: int | None, following: int, staged: int | None) -> int | None:
+def _waiting(running: int, following: int, staged: int | None) -> int | None:
     """The snapshot that waits to be booted: what boots next by itself counts more than what we have put aside."""
     if following != running:
         return following
     return staged if staged != running else None
 
 
-def _way_back(running: int | None, listed: Mapping[int, Snapshot], contents: Mapping[int, Content]) -> int | None:
+def _way_back(running: int, listed: Mapping[int, Snapshot], contents: Mapping[int, Content]) -> int | None:
     """The snapshot that the running one was made of."""
     base = listed[running].base if running in listed else None
-    return base if base in listed and base in contents and not listed[base].unfinished else None
+    if base is None or base not in listed or base not in contents or listed[base].unfinished:
+        return None
+    return base
 
 
 def _deployment(number: int, content: Content, position: Position | None) -> Deployment:

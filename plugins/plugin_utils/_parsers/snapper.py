@@ -83,7 +83,7 @@ def _csv_rows(text: str) -> list[Mapping[str, Any]]:
         titles, *lines = csv.reader(io.StringIO(text), strict=True)
     except (csv.Error, ValueError) as exc:
         raise CannotParse(_WHAT, f"not CSV ({exc})") from exc
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for fields in lines:
         if len(fields) != len(titles):
             raise CannotParse(_WHAT, f"a row has {len(fields)} fields, not {len(titles)}", ",".join(fields))
