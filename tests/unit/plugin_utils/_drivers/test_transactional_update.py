@@ -383,6 +383,44 @@ def test_no_offer_without_a_whole_answer(tmp_path: Path, shell: list[str]) -> No
         assert f"exited with {rc}" in said
 
 
+# -- the next boot
+
+
+def _made_default(folder: Path, shell: list[str], number: str, works: str) -> tuple[int, str]:
+    """Make a snapshot the next boot where only the tool that `works` names does it; return exit code and default."""
+    for name in ("12", "14"):
+        (folder / "snapshots" / name / "snapshot").mkdir(parents=True)
+    (folder / "default").write_text("12")
+    set_it = f'printf %s "$number" >{folder}/default'
+    tools = {
+        "snapper": f"""for number; do :; done
+        case "$1 {works}" in "--no-dbus snapper" | "modify daemon") {set_it} ;; *) exit 1 ;; esac""",
+        "btrfs": f"""case "$2" in
+          get-default) echo "ID 278 gen 8 top level 257 path @/.snapshots/$(cat {folder}/default)/snapshot" ;;
+          *) number=${{3%/snapshot}}; number=${{number##*/}}; [ {works} != btrfs ] || {set_it} ;;
+        esac""",
+    }
+    for name, script in tools.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    functions = DRIVER.guard_functions().replace("/.snapshots/$1", f"{folder}/snapshots/$1")
+    program = f'{functions}\nby_snapper() {{ snapper "$@"; }}\nmake_default {number}'
+    environment = {"PATH": f"{folder}:/usr/bin:/bin"}
+    done = subprocess.run([*shell, "-c", program], env=environment, capture_output=True, check=False)
+    return done.returncode, (folder / "default").read_text()
+
+
+@pytest.mark.parametrize("works", ["daemon", "snapper", "btrfs"])
+def test_next_boot_is_set_by_whoever_can(tmp_path: Path, shell: list[str], works: str) -> None:
+    assert _made_default(tmp_path, shell, "14", works) == (0, "14")
+
+
+def test_next_boot_that_is_not_set_is_an_error(tmp_path: Path, shell: list[str]) -> None:
+    assert _made_default(tmp_path / "nobody", shell, "14", "nobody") == (1, "12")
+    assert _made_default(tmp_path / "gone", shell, "13", "daemon") == (1, "12")
+    assert _made_default(tmp_path / "same", shell, "12", "nobody") == (0, "12")
+
+
 # -- the channel
 
 
