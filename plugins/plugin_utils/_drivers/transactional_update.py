@@ -100,15 +100,16 @@ class TransactionalUpdate:
             f"command -v btrfs >/dev/null || exit {NOT_HERE}; "
         )
         listed = f"list --columns {_COLUMNS}"
+        snapper = "s=snapper; [ -S /run/dbus/system_bus_socket ] || s='snapper --no-dbus'; "
         return (
-            Step("transactional_update.running", f"{here}{_GUARD}\n{_FSROOT}"),
+            Step("transactional_update.running", f"{here}{_FSROOT}"),
             Step("transactional_update.default", f"{here}btrfs subvolume get-default /"),
             # --jsonout since 0.8.10; before it, an unknown option is refused at once.
             Step(
                 "transactional_update.snapshots",
-                f"{here}{_GUARD}\nby_snapper --jsonout {listed} 2>/dev/null || by_snapper --csvout {listed}",
+                f"{here}{snapper}$s --jsonout {listed} 2>/dev/null || $s --csvout {listed}",
             ),
-            Step("transactional_update.contents", f"{here}{_GUARD}\n{_CONTENT}\ncontents"),
+            Step("transactional_update.contents", f"{here}\n{_bare(_GUARD)}\n{_bare(_CONTENT)}\ncontents"),
             Step("transactional_update.staged", f"{here}[ ! -f {STAGED} ] || cat {STAGED}"),
             Step("transactional_update.repositories", here + print_files(*_ZYPP_CONF, f"{REPOSITORIES}/*.repo")),
             Step(
@@ -163,7 +164,7 @@ class TransactionalUpdate:
 
     def offer_probe(self) -> Step:
         here = f"command -v transactional-update >/dev/null && command -v zypper >/dev/null || exit {NOT_HERE}"
-        return Step("offer", f"{here}\n{_GUARD}\n{_CONTENT}\noffer")
+        return Step("offer", "\n".join((here, *map(_bare, (_GUARD, _CONTENT, _OFFER)), "offer")))
 
     def offer(self, result: Result, state: HostState) -> Candidate:
         channel = _followed(state)
@@ -176,7 +177,7 @@ class TransactionalUpdate:
         _followed(state)
         if not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise Refused(f"cannot stage {digest}: the digest of a snapshot is 64 hexadecimal digits")
-        return "\n".join((_GUARD, _CONTENT, _STAGE, f"stage {digest} {int(allow_downgrade)}"))
+        return _program(f"stage {digest} {int(allow_downgrade)}")
 
     def explain(self, state: HostState, digest: str, log: str) -> str | None:
         channel = _followed(state)
@@ -247,12 +248,19 @@ def _script(name: str) -> str:
     return Path(__file__).with_name(f"transactional_update_{name}.sh").read_text(encoding="utf-8")
 
 
-_GUARD, _CONTENT, _STAGE, _REPOSITORIES = (_script(name) for name in ("guard", "content", "stage", "repositories"))
+_GUARD, _CONTENT, _OFFER, _STAGE, _REPOSITORIES = (
+    _script(name) for name in ("guard", "content", "offer", "stage", "repositories")
+)
 _FSROOT = "findmnt --target / --raw --noheadings --output FSROOT --first-only --direction backward --types btrfs"
 
 
+def _bare(script: str) -> str:
+    """Leave out comments and indentation: probes go to every host, whatever updates it."""
+    return re.sub(r"(?m)^ *(?:#.*\n)?", "", script)
+
+
 def _program(call: str) -> str:
-    return "\n".join((_GUARD, _CONTENT, _STAGE, call))
+    return "\n".join((_GUARD, _CONTENT, _OFFER, _STAGE, call))
 
 
 def _step(name: str, call: str) -> Step:
