@@ -116,7 +116,7 @@ class CanRollBack(Protocol):
 
 @runtime_checkable
 class LocksStaged(Protocol):
-    """Stages behind a lock: a reboot alone drops what is staged, until it is released."""
+    """Stages behind a lock: a reboot alone does not boot what is staged, until it is released."""
 
     def release(self, state: HostState, target: Deployment) -> Step:
         """A step that makes the next shutdown activate the staged `target`; required; the reboot follows it."""

@@ -14,10 +14,11 @@ from ._protocol import (
 )
 from .bootc import Bootc
 from .ostree import OSTree
+from .rauc import Rauc
 from .rpm_ostree import RpmOSTree
 from .update_engine import UpdateEngine
 
-DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
+DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine(), Rauc())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (
