@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from .._model.host import Result, Results, Step
-from .._model.state import Channel, Deployment, HostState, Verification
+from .._model.state import Channel, Deployment, HostState, NativeUpdater, UpdaterState, Verification
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,20 @@ class HasNativeUpdater(Protocol):
     """Knows the OS's own update agents: systemd units, timers before the services that they start."""
 
     updater_units: tuple[str, ...]
+
+
+@runtime_checkable
+class HasUpdaterSetting(Protocol):
+    """The OS's own update agent is part of the mechanism, and is held by a setting of it, not by masking units."""
+
+    def updater(self, results: Results) -> NativeUpdater:
+        """Return the agent, from `probes`. HELD only where it cannot act, and there is a record of what it was."""
+
+    def handed_back(self, results: Results) -> UpdaterState | None:
+        """Return what the agent is once it is handed back, by that record; None where there is none."""
+
+    def set_updater(self, results: Results, wanted: UpdaterState) -> Step:
+        """A step, required and safe to repeat, that brings it to HELD, ACTIVE (as it was before) or DISABLED."""
 
 
 @runtime_checkable

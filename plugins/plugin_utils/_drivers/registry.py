@@ -11,13 +11,15 @@ from ._protocol import (
     CountsBoots,
     Driver,
     HasNativeUpdater,
+    HasUpdaterSetting,
 )
 from .bootc import Bootc
 from .ostree import OSTree
 from .rpm_ostree import RpmOSTree
+from .snapd import Snapd
 from .update_engine import UpdateEngine
 
-DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
+DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine(), Snapd())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (
@@ -26,6 +28,7 @@ _POWERS: tuple[tuple[type, str], ...] = (
     (CanSwitchByStaging, "switch_channel"),
     (CanSetKernelArguments, "kernel_arguments"),
     (HasNativeUpdater, "hold_updater"),
+    (HasUpdaterSetting, "hold_updater"),
     (CountsBoots, "boot_counting"),
 )
 

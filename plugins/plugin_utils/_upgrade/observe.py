@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .._drivers._protocol import Candidate, Driver, HasNativeUpdater
+from .._drivers._protocol import Candidate, Driver, HasNativeUpdater, HasUpdaterSetting
 from .._drivers.registry import DRIVERS, capabilities
 from .._errors import CannotParse, Refused
 from .._guard.render import GUARD_PROBE
@@ -81,7 +81,10 @@ def read_state(results: Results, drivers: Sequence[Driver] = DRIVERS) -> Observe
     guard, fallback = parse_guard(results["guard"].stdout, boot_id)
     driver = next((driver for driver in drivers if driver.present(results)), None)
     view = driver.observe(results) if driver else None
-    units = driver.updater_units if isinstance(driver, HasNativeUpdater) else ()
+    if isinstance(driver, HasUpdaterSetting):
+        updater = driver.updater(results)
+    else:
+        updater = read_units(results[UPDATER], driver.updater_units if isinstance(driver, HasNativeUpdater) else ())
     state = HostState(
         driver=driver.name if driver else None,
         os=parse_os_release(results["os"].stdout),
@@ -91,7 +94,7 @@ def read_state(results: Results, drivers: Sequence[Driver] = DRIVERS) -> Observe
         rollback=view.rollback if view else None,
         deployments=view.deployments if view else (),
         channel=view.channel if view else None,
-        native_updater=read_units(results[UPDATER], units),
+        native_updater=updater,
         mac=mac_state(results),
         busy=results["jobs"].text or (view.busy if view else None),
         guard=guard,

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""snapd: Ubuntu Core 20 and later, where the OS is a set of snaps.
+
+Identity. The deployment is the set of the revisions of the model's base, kernel and gadget, and of snapd; its digest
+is the SHA-256 of that set, written down in order. A revision names what the store signed, so that two hosts with one
+set run the same bytes. What `snap list` says changes before the reboot: what runs is read where the early boot code
+reads it.
+
+Facts of the tool: canonical/snapd boot/*.go, overlord/{restart,snapstate}, cmd/snapd/cli; docs/families/snapd.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from .._errors import CannotParse, FlotillaError, Refused, tail
+from .._model.host import Result, Results, Step
+from .._model.shell import FILE_MARK, print_files, quote
+from .._model.state import (
+    Channel,
+    Deployment,
+    HostState,
+    NativeUpdater,
+    Position,
+    UpdaterState,
+    Verification,
+)
+from .._parsers.files import split_files
+from .._parsers.snapd import (
+    MODEENV,
+    SETTLED,
+    TRY,
+    TRYING,
+    Change,
+    Modeenv,
+    Snap,
+    SnapSet,
+    parse_changes,
+    parse_hold,
+    parse_modeenv,
+    parse_offer,
+    parse_snaps,
+    parse_validation_sets,
+)
+from ._protocol import Candidate, ChannelRules, ChannelWish, View
+
+# Exit code of a probe on a host that this driver is not for.
+NOT_HERE = 3
+# On a classic system with a modeenv (full disk encryption) snaps are the kernel, and packages are the rest of the OS.
+_HERE = (
+    f"[ -e /run/snapd.socket ] && [ -f {MODEENV} ] && ! grep -qx classic=true {MODEENV} && "
+    f"command -v snap >/dev/null || exit {NOT_HERE}; "
+)
+SNAPS, CHANGES, HOLD, SETS, FIND = (
+    "/v2/snaps?select=all",
+    "/v2/changes?select=in-progress",
+    "/v2/snaps/system/conf?keys=refresh",
+    "/v2/validation-sets",
+    "/v2/find?select=refresh",
+)
+RECORDS = "/var/lib/flotilla/snapd"
+FOREVER = "forever"
+_KERNEL_STATUS = "kernel_status"
+_CHANNEL = re.compile(r"([\w.-]+)/(stable|candidate|beta|edge)(/[\w.-]+)?")
+
+# Each says in its first group what is wrong, in the words of snap.
+_CAUSES = (
+    (re.compile(r"(no space left on device.*|.*insufficient space.*|.*low disk space.*)"), "the disk is full"),
+    (
+        re.compile(r"(cannot fetch snap signatures/assertions.*|cannot find signatures.*|.*hash.*mismatch.*)"),
+        "its signature is not accepted",
+    ),
+    (
+        re.compile(r"(persistent network error.*|.*dial tcp.*|unable to contact snap store.*|.*i/o timeout.*)"),
+        "the store does not answer",
+    ),
+    (re.compile(r'(snap "\S+" has "\S+" change in progress)'), "snapd is busy"),
+    (re.compile(r"(.*required by validation sets.*)"), "a validation set that is enforced forbids it"),
+)
+
+
+class Snapd:
+    """The `snapd` driver."""
+
+    name = "snapd"
+    capabilities: tuple[str, ...] = ("guard", "stage")
+    # What the store offers is proven by assertions, whose root key is part of snapd: there is no way around it.
+    channel_rules = ChannelRules(parts=("name",), verifications=(Verification.SIGN,), keys=False)
+    lacks: Mapping[str, str] = {
+        "kernel_arguments": "snapd reboots by itself as soon as one is set (system.kernel.cmdline-append), so that no "
+        "guard could be armed for that boot; the gadget says which it allows",
+    }
+
+    def probes(self) -> tuple[Step, ...]:
+        answers = f"{_script('set')}\n{_script('ask')}\nask {' '.join(map(quote, (SNAPS, CHANGES, HOLD, SETS)))}"
+        boot = f"{print_files(MODEENV)}; {_script('set')}\nprintf '\\n{FILE_MARK}{_KERNEL_STATUS}\\n'; kernel_status"
+        records = print_files(*(f"{RECORDS}/{name}" for name in ("before", "hold", "staged/set")))
+        staged = f'for f in {RECORDS}/staged/*.snap; do [ ! -s "$f" ] || printf \'\\n{FILE_MARK}%s\\n\' "$f"; done'
+        return (
+            Step("snapd.boot", f"{_HERE}{boot}"),
+            Step("snapd.answers", f"{_HERE}{answers}"),
+            Step("snapd.records", f"{_HERE}{records}; {staged}"),
+        )
+
+    def present(self, results: Results) -> bool:
+        return results["snapd.boot"].rc not in (None, NOT_HERE)
+
+    def observe(self, results: Results) -> View:
+        answers = _answers(results)
+        modeenv, kernel_status = _boot(results)
+        records = _records(results)
+        snaps = parse_snaps(answers[SNAPS])
+        active = {one.name: one.revision for one in _members(snaps, modeenv)}
+        running = SnapSet.of({**active, **modeenv.boots(kernel_status, TRYING)})
+        following = SnapSet.of({**active, **modeenv.boots(kernel_status, TRY)})
+        pending = TRY in (modeenv.base_status, kernel_status)
+        installed = {(one.name, one.revision) for one in snaps}
+        booted, staged, rollback = _deployment(running, Position.BOOTED), None, None
+        waiting, before = _staged(records, installed), _known(records, "before")
+        if pending:
+            staged = _deployment(following, Position.PENDING)
+        elif waiting is not None and waiting != running:
+            staged = _deployment(waiting, Position.STAGED)
+        known = before is not None and set(before.members) <= installed
+        if before is not None and known and before != running and not (pending and before == following):
+            rollback = _deployment(before, Position.ROLLBACK)
+        order = (staged, booted) if staged and staged.position is Position.PENDING else (booted, staged)
+        listed = tuple(one for one in (*order, rollback) if one is not None)
+        changes = [one for one in parse_changes(answers[CHANGES]) if not one.harmless]
+        channel = _channel(_members(snaps, modeenv), modeenv, parse_validation_sets(answers[SETS]))
+        return View(booted, staged, rollback, listed, channel, _busy(modeenv, changes))
+
+    def offer_probe(self) -> Step:
+        return Step("offer", f"{_HERE}{_script('set')}\n{_script('ask')}\npatiently 3 rest {quote(FIND)}")
+
+    def offer(self, result: Result, state: HostState) -> Candidate:
+        goal = f"ask the store for updates of {state.channel.name if state.channel else None}"
+        if not result.ok:
+            raise FlotillaError(f"cannot {goal}: {tail(result.stderr) or f'snapd gave no answer ({result.rc})'}")
+        running = _running(state).revisions
+        try:
+            offered = parse_offer(result.stdout)
+        except CannotParse:
+            raise
+        except FlotillaError as exc:
+            raise FlotillaError(f"cannot {goal}: {exc.message}") from exc
+        found = SnapSet.of({name: offered.get(name, revision) for name, revision in running.items()})
+        return Candidate(found.digest, found.version)
+
+    def stage(self, state: HostState, digest: str, allow_downgrade: bool) -> str:
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise Refused(f"cannot stage {digest}: the digest of a set of snaps is 64 hexadecimal digits")
+        if not _running(state).from_store:
+            raise Refused(
+                f"cannot stage {digest[:12]}: {state.booted and state.booted.version} has a snap without a store"
+            )
+        return f"{_script('set')}\n{_script('stage')}\nstage {digest} {int(allow_downgrade)}"
+
+    def explain(self, state: HostState, digest: str, log: str) -> str | None:
+        found = re.search(r"^flotilla: (\w+) ?(.*)", log, re.MULTILINE | re.DOTALL)
+        if not found:
+            return tail(log) or None
+        kind, words = found[1], " ".join(found[2].split())
+        if kind == "not_offered":
+            try:
+                offered = SnapSet.parse(words)
+            except CannotParse:
+                return words
+            return f"it is not what the store offers: that is {offered.version} ({offered.digest[:12]})"
+        for pattern, meaning in _CAUSES:
+            cause = pattern.search(words)
+            if cause:
+                return f"{meaning}: {cause[1]}"
+        return words
+
+    def unstage(self, state: HostState) -> Step:
+        if state.staged is None:
+            raise Refused("cannot unstage: nothing is staged")
+        if state.staged.position is Position.PENDING:
+            raise Refused("cannot unstage: snapd has activated it, and reboots the host within a minute")
+        return Step("unstage", f"{_script('set')}\n{_script('stage')}\nunstage", required=True)
+
+    def guard_functions(self) -> str:
+        return _script("set")
+
+    def counter_functions(self) -> str:
+        return _script("counter")
+
+    def release(self, state: HostState, target: Deployment) -> Step:
+        return Step("activate", f"{_script('set')}\n{_script('stage')}\nactivate {quote(target.id)}", required=True)
+
+    def lock_again(self) -> str:
+        return f"{_script('set')}\n{_script('stage')}\ntake_back || exit 0"
+
+    def roll_back(self, state: HostState, target: Deployment) -> Step:
+        return Step("roll_back", f"{_script('set')}\nmake_default {quote(target.id)}", required=True)
+
+    def trusted_keys(self, results: Results, channel: Channel) -> str | None:
+        return None
+
+    def switch_channel(self, state: HostState, wish: ChannelWish) -> tuple[Step, ...]:
+        found = _CHANNEL.fullmatch(wish.name or "")
+        if not found:
+            raise Refused(
+                f"cannot follow channel {wish.name}: it is named TRACK/RISK, as in 24/stable; the risks are stable, "
+                "candidate, beta and edge"
+            )
+        track, risk = found[1], f"{found[2]}{found[3] or ''}"
+        call = f"follow {quote(track)} {quote(risk)}"
+        return (Step("switch channel", f"{_script('set')}\n{_script('follow')}\n{call}", required=True),)
+
+    def updater(self, results: Results) -> NativeUpdater:
+        forever = parse_hold(_answers(results)[HOLD]) == FOREVER
+        ours = "hold" in _records(results)
+        # A hold that ends lets it act, whoever is there then.
+        state = (UpdaterState.HELD if ours else UpdaterState.DISABLED) if forever else UpdaterState.ACTIVE
+        return NativeUpdater(self.name, state)
+
+    def handed_back(self, results: Results) -> UpdaterState | None:
+        was = _records(results).get("hold")
+        if was is None:
+            return None
+        return UpdaterState.DISABLED if was == FOREVER else UpdaterState.ACTIVE
+
+    def set_updater(self, results: Results, wanted: UpdaterState) -> Step:
+        now, was = parse_hold(_answers(results)[HOLD]), _records(results).get("hold")
+        forever, forget = f"snap set system refresh.hold={FOREVER}", f"rm -f {RECORDS}/hold"
+        if wanted is UpdaterState.HELD:
+            # Recorded first, and never over an earlier record, which says what it was before.
+            keep = f"[ -f {RECORDS}/hold ] || keep hold {quote(now or '')}"
+            return Step("hold snapd's refreshes", f"{_script('set')}\n{{ {keep}; }} && {forever}", required=True)
+        if wanted is UpdaterState.DISABLED:
+            return Step("disable snapd's refreshes", f"{forever} && {forget}", required=True)
+        back = f"snap set system refresh.hold={quote(was)}" if was else "snap unset system refresh.hold"
+        return Step("release snapd's refreshes", f"{back} && {forget}", required=True)
+
+
+def _script(name: str) -> str:
+    return Path(__file__).with_name(f"snapd_{name}.sh").read_text(encoding="utf-8")
+
+
+def _answers(results: Results) -> dict[str, str]:
+    result = results["snapd.answers"]
+    answers = dict(split_files(result.stdout))
+    if not result.ok or set(answers) != {SNAPS, CHANGES, HOLD, SETS}:
+        said = tail(result.stderr) or f"it gave {len(answers)} answers of 4"
+        raise FlotillaError(f"cannot ask snapd what is installed: {said}")
+    return answers
+
+
+def _boot(results: Results) -> tuple[Modeenv, str]:
+    result = results["snapd.boot"]
+    files = dict(split_files(result.stdout))
+    status = files.get(_KERNEL_STATUS, "").strip()
+    if not result.ok or status not in (SETTLED, TRY, TRYING):
+        raise FlotillaError(f"cannot tell which kernel runs: {tail(result.stderr) or f'kernel_status is {status!r}'}")
+    return parse_modeenv(files.get(MODEENV, "")), status
+
+
+def _records(results: Results) -> dict[str, str]:
+    """Our own records, by name; `staged/NAME_REVISION.snap` for each file that is there."""
+    files = split_files(results["snapd.records"].stdout)
+    return {path.removeprefix(f"{RECORDS}/"): text.strip() for path, text in files}
+
+
+def _known(records: Mapping[str, str], name: str) -> SnapSet | None:
+    return SnapSet.parse(records[name]) if name in records else None
+
+
+def _staged(records: Mapping[str, str], installed: set[tuple[str, str]]) -> SnapSet | None:
+    """The set whose files are all on the host: staged by us, or installed."""
+    found = _known(records, "staged/set")
+    if found is None:
+        return None
+    missing = [
+        f"staged/{name}_{revision}.snap" for name, revision in found.members if (name, revision) not in installed
+    ]
+    return found if all(file in records for file in missing) else None
+
+
+def _members(snaps: tuple[Snap, ...], modeenv: Modeenv) -> list[Snap]:
+    """The active revisions of the snaps that are the OS; the model may have no gadget and no snapd of its own."""
+    names = {modeenv.base[0], modeenv.kernels[0][0], modeenv.gadget, "snapd"}
+    found = [one for one in snaps if one.active and one.name in names]
+    missing = {modeenv.base[0], modeenv.kernels[0][0]} - {one.name for one in found}
+    if missing:
+        raise CannotParse("snapd's list of snaps", f"{', '.join(sorted(missing))}, which {MODEENV} boots, is not in it")
+    return found
+
+
+def _deployment(found: SnapSet, position: Position) -> Deployment:
+    return Deployment(
+        id=found.id,
+        version=found.version,
+        digest=found.digest,
+        origin=None,
+        position=position,
+        # A revision of the store is given to what its assertions prove, and to nothing else.
+        verified=True if found.from_store else None,
+    )
+
+
+def _running(state: HostState) -> SnapSet:
+    if state.booted is None:
+        raise Refused("cannot tell what to update: the set of snaps that runs is not known")
+    return SnapSet.parse(state.booted.id)
+
+
+def _channel(members: list[Snap], modeenv: Modeenv, enforced: tuple[str, ...]) -> Channel:
+    """The kernel's track, and the risk that all follow; no name where they differ. `remote`: validation sets."""
+    tracking = {one.name: one.tracking for one in members}
+    name = tracking[modeenv.kernels[0][0]]
+    gadget = tracking.get(modeenv.gadget or "", name)
+    risks = {(one or "").partition("/")[2] for one in tracking.values()}
+    agree = len(risks) == 1 and gadget == name
+    return Channel(name if agree else None, modeenv.model, Verification.SIGN, remote=",".join(enforced) or None)
+
+
+def _busy(modeenv: Modeenv, changes: list[Change]) -> str | None:
+    if modeenv.mode != "run":
+        return f"the system is in {modeenv.mode} mode, not in run mode"
+    if not changes:
+        return None
+    return f"snapd: {changes[0].summary} (change {changes[0].id}, {changes[0].status})"

@@ -1,0 +1,143 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What the guard must know of snapd. The OS is a set of snaps: base, kernel and gadget, whose names the modeenv has, and
+# snapd itself; a set is called NAME_REVISION+NAME_REVISION..., sorted by name. What `snap list` and /snap/NAME/current
+# say changes before the reboot: which base and kernel run, and boot next, only the modeenv and the boot loader know.
+MODEENV=${SNAPD_ROOT:-}/var/lib/snapd/modeenv
+SNAPS=${SNAPD_ROOT:-}/var/lib/snapd/snaps
+# What we keep: `before`, the set that ran before this one; `activated`, the set that was made the next boot.
+SETS=${SNAPD_ROOT:-}/var/lib/flotilla/snapd
+
+modeenv() { sed -n "s/^$1=//p" "$MODEENV" 2>/dev/null | head -n 1; }
+
+base_status() { modeenv base_status; }
+
+kernel_status() { # GRUB's is a file, which can be read as early as there is a /boot
+  for env in "${SNAPD_ROOT:-}/boot/grub/grubenv" "${SNAPD_ROOT:-}/run/mnt/ubuntu-boot/EFI/ubuntu/grubenv"; do
+    [ -f "$env" ] || continue
+    sed -n 's/^kernel_status=//p' "$env" | head -n 1
+    return 0
+  done
+  vars=$(snap debug boot-vars 2>/dev/null) || return 1
+  printf '%s\n' "$vars" | sed -n 's/^kernel_status=//p'
+}
+
+patiently() { # patiently SECONDS COMMAND...: until it succeeds
+  left=$1
+  shift
+  until "$@"; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || return 1
+    sleep 1
+  done
+}
+
+boot_part() { # boot_part WHEN: the base and the kernel that run (trying), or that boot next (try), a line each
+  base=$(modeenv base) kernels=$(modeenv current_kernels) status=$(kernel_status) || return 1
+  [ "$(base_status)" != "$1" ] || base=$(modeenv try_base)
+  if [ "$status" = "$1" ]; then kernel=${kernels##*,}; else kernel=${kernels%%,*}; fi
+  [ -n "$base" ] && [ -n "$kernel" ] && printf '%s\n' "${base%.snap}" "${kernel%.snap}"
+}
+
+other_part() { # the members whose refresh needs no reboot of its own
+  gadget=$(modeenv gadget)
+  for name in ${gadget:+"${gadget%_*}"} snapd; do
+    revision=$(readlink "${SNAPD_ROOT:-}/snap/$name/current") && echo "${name}_${revision##*/}"
+  done
+}
+
+a_set() { # a_set: of the members on stdin, NAME_REVISION a line
+  sed 's/_\([^_]*\)$/ \1/' | LC_ALL=C sort | tr ' \n' '_+' | sed 's/+$//'
+}
+
+set_of() { # set_of WHEN
+  boot=$(boot_part "$1") || return 1
+  { printf '%s\n' "$boot"; other_part; } | a_set
+}
+
+# Where GRUB does not keep it, the kernel's status is had from a tool that comes up later than we do.
+booted_id() { patiently 90 kernel_status >/dev/null && set_of trying; }
+
+next_id() { set_of try; }
+
+trying() { [ "$(base_status)" = trying ] || [ "$(kernel_status)" = trying ]; }
+
+settled() { ! trying; } # snapd has marked this boot good
+
+keep() { # keep FILE TEXT
+  mkdir -p "$SETS" && printf '%s\n' "$2" >"$SETS/$1.new" && { sync "$SETS/$1.new" 2>/dev/null || sync; } &&
+    mv -f "$SETS/$1.new" "$SETS/$1"
+}
+
+working() { # working CHANGE: it has tasks that are neither done nor waiting for something from outside
+  tasks=$(snap tasks "$1" 2>/dev/null) || return 1
+  printf '%s\n' "$tasks" | grep -qE '^(Doing|Abort|Undo|Undoing) '
+}
+
+# snapd asks for the reboot itself, a minute after this: it is late, not lost, when we are not there any more.
+arrives() { # arrives CHANGE SET: the change has made SET the next boot
+  left=900
+  until [ "$(next_id)" = "$2" ] && ! working "$1"; do
+    ! snap tasks "$1" 2>/dev/null | grep -qE '^(Error|Undone) ' || { snap watch "$1" >&2; return 1; }
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || { echo "snapd does not get to the end of change $1" >&2; return 1; }
+    sleep 1
+  done
+}
+
+ask_snapd() { # ask_snapd VERB...: prints the number of the change; while another one goes on, snap exits with 10
+  left=60
+  while :; do
+    change=$(snap "$@") && break
+    [ $? = 10 ] && left=$((left - 1)) && [ "$left" -gt 0 ] || return 1
+    sleep 1
+  done
+  # Of several lines the last: a notice may come before it.
+  printf '%s\n' "$change" | tail -n 1
+}
+
+not_working() { ! working "$1"; }
+
+# Those that differ go back in one change, and with one reboot: from the files that snapd has kept, which it knows by their
+# assertions. One alone is reverted, so that snapd does not take the other one again by itself; so is what has none.
+change_to() { # change_to MEMBER...: prints the number of the last change
+  case "$# $*" in
+    1\ * | *_x[0-9]*)
+      for member; do
+        change=$(ask_snapd revert --no-wait "--revision=${member##*_}" "${member%_*}") || return 1
+        [ $# = 1 ] || patiently 300 not_working "$change" || return 1
+      done
+      echo "$change"
+      ;;
+    *)
+      files=
+      for member; do files="$files $SNAPS/$member.snap"; done
+      # shellcheck disable=SC2086 # names of snaps hold no blanks
+      ask_snapd install --no-wait --transaction=all-snaps $files
+      ;;
+  esac
+}
+
+# What snapd undoes, it takes away, gadget and snapd included. Where base and kernel are those of SET, what is gone of the
+# others is not missed: that is a host which went back, and what it runs is all there is.
+make_default() { # make_default SET
+  patiently 90 settled || return 1
+  next=$(next_id) && running=$(booted_id) && boot=$(boot_part try | tr '\n' ' ') || return 1
+  [ "$next" != "$1" ] || return 0
+  wanted=$1 lost='' reboot=''
+  # shellcheck disable=SC2046 # members hold no blanks
+  set -- $(echo "$1" | tr + ' ')
+  changed=
+  for member; do
+    case +$next+ in *"+$member+"*) continue ;; esac
+    [ -e "$SNAPS/$member.snap" ] || { lost=1; continue; }
+    changed="$changed $member"
+  done
+  for member in $boot; do
+    case +$wanted+ in *"+$member+"*) ;; *) reboot=1 ;; esac
+  done
+  [ -z "$reboot$changed" ] || [ -z "$lost" ] || return 1
+  [ -n "$changed" ] || { [ -z "$reboot" ]; return; }
+  # shellcheck disable=SC2086
+  keep before "$running" && change=$(change_to $changed) && arrives "$change" "$wanted"
+}
