@@ -43,8 +43,8 @@ class Family:
     `first`, `offer`: {version, digest} of what runs, and of what the channel offers. `state`: more of `host_state`.
 
     `channel`: options of update_channel that change it, and the `host_state.channel` that comes of them.
-    `never_up`: the options that lead to a version which panics, its digest, and the tries that the OS grants where it is
-    not us who say it; None where no boot loader counts boots.
+    `never_up`: the options that lead to a version which panics, its digest, and the tries that it gets where the OS
+    itself says how many; None where no boot loader counts boots.
     `refusals`: for each capability that is lacking, words of the refusal.
     `prepare`: options of native_updater for an OS whose own updater, as long as it may act, lets nobody else update.
     They are set in every scenario but the updater's own.

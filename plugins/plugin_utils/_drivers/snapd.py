@@ -30,6 +30,7 @@ from .._model.state import (
 from .._parsers.files import split_files
 from .._parsers.snapd import (
     MODEENV,
+    RUN,
     SETTLED,
     TRY,
     TRYING,
@@ -110,6 +111,9 @@ class Snapd:
     def observe(self, results: Results) -> View:
         answers = _answers(results)
         modeenv, kernel_status = _boot(results)
+        if modeenv.mode != RUN:
+            busy = f"the system is in {modeenv.mode} mode, not in {RUN} mode"
+            return View(None, None, None, (), None, busy)
         records = _records(results)
         snaps = parse_snaps(answers[SNAPS])
         active = {one.name: one.revision for one in _members(snaps, modeenv)}
@@ -130,7 +134,7 @@ class Snapd:
         listed = tuple(one for one in (*order, rollback) if one is not None)
         changes = [one for one in parse_changes(answers[CHANGES]) if not one.harmless]
         channel = _channel(_members(snaps, modeenv), modeenv, parse_validation_sets(answers[SETS]))
-        return View(booted, staged, rollback, listed, channel, _busy(modeenv, changes))
+        return View(booted, staged, rollback, listed, channel, _busy(changes))
 
     def offer_probe(self) -> Step:
         return Step("offer", f"{_HERE}{_script('set')}\n{_script('ask')}\npatiently 3 rest {quote(FIND)}")
@@ -318,9 +322,7 @@ def _channel(members: list[Snap], modeenv: Modeenv, enforced: tuple[str, ...]) -
     return Channel(name if agree else None, modeenv.model, Verification.SIGN, remote=",".join(enforced) or None)
 
 
-def _busy(modeenv: Modeenv, changes: list[Change]) -> str | None:
-    if modeenv.mode != "run":
-        return f"the system is in {modeenv.mode} mode, not in run mode"
+def _busy(changes: list[Change]) -> str | None:
     if not changes:
         return None
     return f"snapd: {changes[0].summary} (change {changes[0].id}, {changes[0].status})"

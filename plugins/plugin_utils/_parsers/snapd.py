@@ -19,6 +19,8 @@ from .key_value import parse_key_values
 MODEENV = "/var/lib/snapd/modeenv"
 # What a boot status says (boot/boot.go): settled; set before the reboot; set by the early boot code that tries it.
 SETTLED, TRY, TRYING = "", "try", "trying"
+# The mode of a system that does its work; the others are install, recover and factory-reset.
+RUN = "run"
 # A change of these kinds is in progress for as long as a device has no serial, or changes nothing.
 _HARMLESS_CHANGES = frozenset({"become-operational", "pre-download"})
 
@@ -99,6 +101,8 @@ class Change:
 @dataclass(frozen=True)
 class Modeenv:
     """What boots: `base` and `kernels[0]`, or, as their status says, `try_base` and `kernels[-1]`.
+
+    There is a kernel in `mode` RUN; the other modes need none.
 
     `classic`: the root file system is not the base snap, but installed from packages.
     """
@@ -192,7 +196,7 @@ def parse_modeenv(text: str) -> Modeenv:
     status = words.get("base_status", SETTLED)
     if status not in (SETTLED, TRY, TRYING):
         raise CannotParse(what, f"base_status is {status!r}")
-    if "mode" not in words or "current_kernels" not in words:
+    if not words.get("mode") or (words["mode"] == RUN and not words.get("current_kernels")):
         raise CannotParse(what, "it has no mode or no current_kernels")
     try_base = _file(words["try_base"], what) if words.get("try_base") else None
     if status != SETTLED and try_base is None:
@@ -200,7 +204,7 @@ def parse_modeenv(text: str) -> Modeenv:
     return Modeenv(
         mode=words["mode"],
         base=_file(words.get("base", ""), what),
-        kernels=tuple(_file(name, what) for name in words["current_kernels"].split(",")),
+        kernels=tuple(_file(name, what) for name in words.get("current_kernels", "").split(",") if name),
         try_base=try_base,
         base_status=status,
         gadget=_file(words["gadget"], what)[0] if words.get("gadget") else None,
