@@ -3,9 +3,12 @@
 # What the guard must know of snapd. The OS is a set of snaps: base, kernel and gadget, whose names the modeenv has, and
 # snapd itself; a set is called NAME_REVISION+NAME_REVISION..., sorted by name. What `snap list` and /snap/NAME/current
 # say changes before the reboot: which base and kernel run, and boot next, only the modeenv and the boot loader know.
+LC_ALL=C
+export LC_ALL
 MODEENV=${SNAPD_ROOT:-}/var/lib/snapd/modeenv
 SNAPS=${SNAPD_ROOT:-}/var/lib/snapd/snaps
-# What we keep: `before`, the set that ran before this one; `activated`, the set that was made the next boot.
+# What we keep: `before`, the set that ran before this one; `activated`, the set that was made the next boot; `change`, the
+# number of the change of snapd's that made it.
 SETS=${SNAPD_ROOT:-}/var/lib/flotilla/snapd
 
 modeenv() { sed -n "s/^$1=//p" "$MODEENV" 2>/dev/null | head -n 1; }
@@ -69,16 +72,30 @@ keep() { # keep FILE TEXT
     mv -f "$SETS/$1.new" "$SETS/$1"
 }
 
+# Where snapd is about to reboot the host it answers nobody, and the snap command waits for it for minutes.
+tasks() { timeout 10 snap tasks "$1"; } # tasks CHANGE
+
+restarting() { grep -q '"system-restart"' "${SNAPD_ROOT:-}/var/lib/snapd/maintenance.json" 2>/dev/null; }
+
 working() { # working CHANGE: it has tasks that are neither done nor waiting for something from outside
-  tasks=$(snap tasks "$1" 2>/dev/null) || return 1
-  printf '%s\n' "$tasks" | grep -qE '^(Doing|Abort|Undo|Undoing) '
+  shown=$(tasks "$1" 2>/dev/null) || return 1
+  printf '%s\n' "$shown" | grep -qE '^(Doing|Abort|Undo|Undoing) '
 }
+
+# Ours goes on by itself after the reboot; where what was tried did not come up, it is undone, which may take another one.
+finished() { # finished: our last change; snapd forgets changes after some days
+  [ -f "$SETS/change" ] || return 0
+  shown=$(tasks "$(cat "$SETS/change")" 2>&1) || case $shown in *"cannot find change"*) return 0 ;; *) return 1 ;; esac
+  ! printf '%s\n' "$shown" | grep -qE '^(Do|Doing|Abort|Undo|Undoing|Wait) '
+}
+
+at_rest() { settled && finished; }
 
 # snapd asks for the reboot itself, a minute after this: it is late, not lost, when we are not there any more.
 arrives() { # arrives CHANGE SET: the change has made SET the next boot
   left=900
-  until [ "$(next_id)" = "$2" ] && ! working "$1"; do
-    ! snap tasks "$1" 2>/dev/null | grep -qE '^(Error|Undone) ' || { snap watch "$1" >&2; return 1; }
+  until [ "$(next_id)" = "$2" ] && { restarting || ! working "$1"; }; do
+    ! tasks "$1" 2>/dev/null | grep -qE '^(Error|Undone) ' || { snap watch "$1" >&2; return 1; }
     left=$((left - 1))
     [ "$left" -gt 0 ] || { echo "snapd does not get to the end of change $1" >&2; return 1; }
     sleep 1
@@ -121,7 +138,7 @@ change_to() { # change_to MEMBER...: prints the number of the last change
 # What snapd undoes, it takes away, gadget and snapd included. Where base and kernel are those of SET, what is gone of the
 # others is not missed: that is a host which went back, and what it runs is all there is.
 make_default() { # make_default SET
-  patiently 90 settled || return 1
+  patiently 90 at_rest || return 1
   next=$(next_id) && running=$(booted_id) && boot=$(boot_part try | tr '\n' ' ') || return 1
   [ "$next" != "$1" ] || return 0
   wanted=$1 lost='' reboot=''
@@ -139,5 +156,5 @@ make_default() { # make_default SET
   [ -z "$reboot$changed" ] || [ -z "$lost" ] || return 1
   [ -n "$changed" ] || { [ -z "$reboot" ]; return; }
   # shellcheck disable=SC2086
-  keep before "$running" && change=$(change_to $changed) && arrives "$change" "$wanted"
+  keep before "$running" && change=$(change_to $changed) && keep change "$change" && arrives "$change" "$wanted"
 }

@@ -6,7 +6,7 @@
 SIM=/run/simhost
 FAMILY=/usr/lib/simhost/family
 . $FAMILY/snapd.sh
-sleep 1
+sleep 0.3
 rm -f "$STATE/maintenance.json"
 mark_successful
 for one in "$CHANGES"/*; do
