@@ -49,10 +49,12 @@ from ._protocol import Candidate, ChannelRules, ChannelWish, View
 
 # Exit code of a probe on a host that this driver is not for.
 NOT_HERE = 3
+# Names of snaps that are to be treated as the OS of a classic system, where the OS is none of snaps.
+NAMED = "/etc/flotilla/snaps"
 # On a classic system with a modeenv (full disk encryption) snaps are the kernel, and packages are the rest of the OS.
 _HERE = (
-    f"[ -e /run/snapd.socket ] && [ -f {MODEENV} ] && ! grep -qx classic=true {MODEENV} && "
-    f"command -v snap >/dev/null || exit {NOT_HERE}; "
+    f"[ -e /run/snapd.socket ] && {{ [ -f {MODEENV} ] || [ -f {NAMED} ]; }} && command -v snap >/dev/null && "
+    f"! grep -qsx classic=true {MODEENV} || exit {NOT_HERE}; "
 )
 SNAPS, CHANGES, HOLD, SETS, FIND = (
     "/v2/snaps?select=all",
@@ -96,7 +98,8 @@ class Snapd:
 
     def probes(self) -> tuple[Step, ...]:
         answers = f"{_script('set')}\n{_script('ask')}\nask {' '.join(map(quote, (SNAPS, CHANGES, HOLD, SETS)))}"
-        boot = f"{print_files(MODEENV)}; {_script('set')}\nprintf '\\n{FILE_MARK}{_KERNEL_STATUS}\\n'; kernel_status"
+        status = f"{_script('set')}\nprintf '\\n{FILE_MARK}{_KERNEL_STATUS}\\n'; kernel_status"
+        boot = f"{print_files(MODEENV, NAMED)}; {status}"
         records = print_files(*(f"{RECORDS}/{name}" for name in ("before", "hold", "staged/set")))
         staged = f'for f in {RECORDS}/staged/*.snap; do [ ! -s "$f" ] || printf \'\\n{FILE_MARK}%s\\n\' "$f"; done'
         return (
@@ -110,30 +113,30 @@ class Snapd:
 
     def observe(self, results: Results) -> View:
         answers = _answers(results)
-        modeenv, kernel_status = _boot(results)
-        if modeenv.mode != RUN:
+        modeenv, kernel_status, named = _boot(results)
+        if modeenv is not None and modeenv.mode != RUN:
             busy = f"the system is in {modeenv.mode} mode, not in {RUN} mode"
             return View(None, None, None, (), None, busy)
         records = _records(results)
         snaps = parse_snaps(answers[SNAPS])
-        active = {one.name: one.revision for one in _members(snaps, modeenv)}
-        running = SnapSet.of({**active, **modeenv.boots(kernel_status, TRYING)})
-        following = SnapSet.of({**active, **modeenv.boots(kernel_status, TRY)})
-        pending = TRY in (modeenv.base_status, kernel_status)
+        members = _members(snaps, modeenv, named)
+        active = {one.name: one.revision for one in members}
+        running = SnapSet.of({**active, **(modeenv.boots(kernel_status, TRYING) if modeenv else {})})
+        following = SnapSet.of({**active, **(modeenv.boots(kernel_status, TRY) if modeenv else {})})
+        pending = modeenv is not None and TRY in (modeenv.base_status, kernel_status)
         installed = {(one.name, one.revision) for one in snaps}
-        booted, staged, rollback = _deployment(running, Position.BOOTED), None, None
-        waiting, before = _staged(records, installed), _known(records, "before")
+        booted, staged = _deployment(running, Position.BOOTED), None
+        waiting = _staged(records, installed)
         if pending:
             staged = _deployment(following, Position.PENDING)
         elif waiting is not None and waiting != running:
             staged = _deployment(waiting, Position.STAGED)
-        known = before is not None and set(before.members) <= installed
-        if before is not None and known and before != running and not (pending and before == following):
-            rollback = _deployment(before, Position.ROLLBACK)
+        before = _before(records, running, installed)
+        rollback = _deployment(before, Position.ROLLBACK) if before and not (pending and before == following) else None
         order = (staged, booted) if staged and staged.position is Position.PENDING else (booted, staged)
         listed = tuple(one for one in (*order, rollback) if one is not None)
         changes = [one for one in parse_changes(answers[CHANGES]) if not one.harmless]
-        channel = _channel(_members(snaps, modeenv), modeenv, parse_validation_sets(answers[SETS]))
+        channel = _channel(members, modeenv, parse_validation_sets(answers[SETS]))
         return View(booted, staged, rollback, listed, channel, _busy(changes))
 
     def offer_probe(self) -> Step:
@@ -157,9 +160,8 @@ class Snapd:
         if not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise Refused(f"cannot stage {digest}: the digest of a set of snaps is 64 hexadecimal digits")
         if not _running(state).from_store:
-            raise Refused(
-                f"cannot stage {digest[:12]}: {state.booted and state.booted.version} has a snap without a store"
-            )
+            version = _running(state).version
+            raise Refused(f"cannot stage {digest[:12]}: {version} has a local snap, which no store knows")
         return f"{_script('set')}\n{_script('stage')}\nstage {digest} {int(allow_downgrade)}"
 
     def explain(self, state: HostState, digest: str, log: str) -> str | None:
@@ -254,13 +256,15 @@ def _answers(results: Results) -> dict[str, str]:
     return answers
 
 
-def _boot(results: Results) -> tuple[Modeenv, str]:
+def _boot(results: Results) -> tuple[Modeenv | None, str, set[str]]:
+    """Return the modeenv, None on a classic system; the kernel's status; the snaps that were named to be the OS."""
     result = results["snapd.boot"]
     files = dict(split_files(result.stdout))
     status = files.get(_KERNEL_STATUS, "").strip()
-    if not result.ok or status not in (SETTLED, TRY, TRYING):
+    if not result.ok or _KERNEL_STATUS not in files or status not in (SETTLED, TRY, TRYING):
         raise FlotillaError(f"cannot tell which kernel runs: {tail(result.stderr) or f'kernel_status is {status!r}'}")
-    return parse_modeenv(files.get(MODEENV, "")), status
+    modeenv = parse_modeenv(files[MODEENV]) if MODEENV in files else None
+    return modeenv, status, set(files.get(NAMED, "").split())
 
 
 def _records(results: Results) -> dict[str, str]:
@@ -284,13 +288,28 @@ def _staged(records: Mapping[str, str], installed: set[tuple[str, str]]) -> Snap
     return found if all(file in records for file in missing) else None
 
 
-def _members(snaps: tuple[Snap, ...], modeenv: Modeenv) -> list[Snap]:
-    """The active revisions of the snaps that are the OS; the model may have no gadget and no snapd of its own."""
-    names = {modeenv.base[0], modeenv.kernels[0][0], modeenv.gadget, "snapd"}
-    found = [one for one in snaps if one.active and one.name in names]
-    missing = {modeenv.base[0], modeenv.kernels[0][0]} - {one.name for one in found}
-    if missing:
-        raise CannotParse("snapd's list of snaps", f"{', '.join(sorted(missing))}, which {MODEENV} boots, is not in it")
+def _before(records: Mapping[str, str], running: SnapSet, installed: set[tuple[str, str]]) -> SnapSet | None:
+    """The set to go back to: the one that ran before by our record, or else the only other one that there could be."""
+    recorded = _known(records, "before")
+    if recorded is not None and recorded != running and set(recorded.members) <= installed:
+        return recorded
+    mine = running.revisions
+    others = [(name, revision) for name, revision in installed - set(running.members) if name in mine]
+    return SnapSet.of({**mine, others[0][0]: others[0][1]}) if recorded is None and len(others) == 1 else None
+
+
+def _members(snaps: tuple[Snap, ...], modeenv: Modeenv | None, named: set[str]) -> list[Snap]:
+    """The active revisions of the snaps that are the OS; a model may have no gadget and no snapd of its own."""
+    needed = {modeenv.base[0], modeenv.kernels[0][0]} if modeenv else named
+    found = [one for one in snaps if one.active and one.name in {*needed, modeenv and modeenv.gadget, "snapd"}]
+    if modeenv is None:
+        found = [one for one in found if one.name in named]
+    missing = needed - {one.name for one in found}
+    if missing or not found:
+        names = ", ".join(sorted(missing)) or "a snap"
+        raise CannotParse(
+            "snapd's list of snaps", f"{names}, which {MODEENV if modeenv else NAMED} names, is not active"
+        )
     return found
 
 
@@ -312,14 +331,15 @@ def _running(state: HostState) -> SnapSet:
     return SnapSet.parse(state.booted.id)
 
 
-def _channel(members: list[Snap], modeenv: Modeenv, enforced: tuple[str, ...]) -> Channel:
+def _channel(members: list[Snap], modeenv: Modeenv | None, enforced: tuple[str, ...]) -> Channel:
     """The kernel's track, and the risk that all follow; no name where they differ. `remote`: validation sets."""
     tracking = {one.name: one.tracking for one in members}
-    name = tracking[modeenv.kernels[0][0]]
-    gadget = tracking.get(modeenv.gadget or "", name)
+    name = tracking[modeenv.kernels[0][0] if modeenv else members[0].name]
+    same = [tracking.get(modeenv.gadget or "", name)] if modeenv else list(tracking.values())
     risks = {(one or "").partition("/")[2] for one in tracking.values()}
-    agree = len(risks) == 1 and gadget == name
-    return Channel(name if agree else None, modeenv.model, Verification.SIGN, remote=",".join(enforced) or None)
+    agree = len(risks) == 1 and set(same) == {name}
+    source = modeenv.model if modeenv else None
+    return Channel(name if agree else None, source, Verification.SIGN, remote=",".join(enforced) or None)
 
 
 def _busy(changes: list[Change]) -> str | None:

@@ -3,7 +3,7 @@
 # Ubuntu Core's own boot counting: a new base or kernel is tried once. The early boot code turns "try" into "trying", and
 # at the next boot "trying" into what ran before; snapd ends it as soon as it runs. There are no more tries to be had.
 
-counter_present() { [ -f "$MODEENV" ]; }
+counter_present() { ! classic; }
 
 counter_set() { # counter_set TRIES
   if [ "$1" = 0 ]; then

@@ -7,15 +7,20 @@ LC_ALL=C
 export LC_ALL
 MODEENV=${SNAPD_ROOT:-}/var/lib/snapd/modeenv
 SNAPS=${SNAPD_ROOT:-}/var/lib/snapd/snaps
+# On a classic system, where the OS is none of snaps: those that are to be treated as one, a name a line.
+NAMED=${SNAPD_ROOT:-}/etc/flotilla/snaps
 # What we keep: `before`, the set that ran before this one; `activated`, the set that was made the next boot; `change`, the
 # number of the change of snapd's that made it.
 SETS=${SNAPD_ROOT:-}/var/lib/flotilla/snapd
 
 modeenv() { sed -n "s/^$1=//p" "$MODEENV" 2>/dev/null | head -n 1; }
 
+classic() { [ ! -f "$MODEENV" ]; }
+
 base_status() { modeenv base_status; }
 
 kernel_status() { # GRUB's is a file, which can be read as early as there is a /boot
+  ! classic || return 0
   for env in "${SNAPD_ROOT:-}/boot/grub/grubenv" "${SNAPD_ROOT:-}/run/mnt/ubuntu-boot/EFI/ubuntu/grubenv"; do
     [ -f "$env" ] || continue
     sed -n 's/^kernel_status=//p' "$env" | head -n 1
@@ -36,6 +41,7 @@ patiently() { # patiently SECONDS COMMAND...: until it succeeds
 }
 
 boot_part() { # boot_part WHEN: the base and the kernel that run (trying), or that boot next (try), a line each
+  ! classic || return 0
   base=$(modeenv base) kernels=$(modeenv current_kernels) status=$(kernel_status) || return 1
   [ "$(base_status)" != "$1" ] || base=$(modeenv try_base)
   if [ "$status" = "$1" ]; then kernel=${kernels##*,}; else kernel=${kernels%%,*}; fi
@@ -44,7 +50,9 @@ boot_part() { # boot_part WHEN: the base and the kernel that run (trying), or th
 
 other_part() { # the members whose refresh needs no reboot of its own
   gadget=$(modeenv gadget)
-  for name in ${gadget:+"${gadget%_*}"} snapd; do
+  names="${gadget%_*} snapd"
+  ! classic || names=$(cat "$NAMED")
+  for name in $names; do
     revision=$(readlink "${SNAPD_ROOT:-}/snap/$name/current") && echo "${name}_${revision##*/}"
   done
 }
@@ -55,7 +63,7 @@ a_set() { # a_set: of the members on stdin, NAME_REVISION a line
 
 set_of() { # set_of WHEN
   boot=$(boot_part "$1") || return 1
-  { printf '%s\n' "$boot"; other_part; } | a_set
+  { [ -z "$boot" ] || printf '%s\n' "$boot"; other_part; } | a_set
 }
 
 # Where GRUB does not keep it, the kernel's status is had from a tool that comes up later than we do.
