@@ -62,7 +62,10 @@ def life(family: Family) -> list[Task]:
 
 
 # Everything that is ours on a host; nothing of it may be there when no guard is armed.
-LEFT = "ls -d /var/lib/flotilla/guard /etc/systemd/system/*flotilla* /etc/systemd/system/*/*flotilla* 2>/dev/null; :"
+LEFT = (
+    "ls -d /var/lib/flotilla/guard /var/lib/misc/flotilla/guard /etc/systemd/system/*flotilla* "
+    "/etc/systemd/system/*/*flotilla* 2>/dev/null; :"
+)
 
 
 # What is asked of an OS that lacks it.

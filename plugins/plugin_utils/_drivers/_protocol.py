@@ -14,6 +14,9 @@ from typing import Protocol, runtime_checkable
 from .._model.host import Result, Results, Step
 from .._model.state import Channel, Deployment, HostState, NativeUpdater, UpdaterState, Verification
 
+# Where our records on a host are; and where they are when /var/lib is part of a read-only image.
+STATE, BELOW_IMAGE = "/var/lib/flotilla", "/var/lib/misc/flotilla"
+
 
 @dataclass(frozen=True)
 class View:
@@ -175,6 +178,13 @@ class HasNativeUpdater(Protocol):
     """Knows the OS's own update agents: systemd units, timers before the services that they start."""
 
     updater_units: tuple[str, ...]
+
+
+@runtime_checkable
+class HasStateFolder(Protocol):
+    """Its hosts cannot keep our records in STATE. `state_folder`: STATE or BELOW_IMAGE."""
+
+    state_folder: str
 
 
 @runtime_checkable

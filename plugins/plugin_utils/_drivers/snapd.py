@@ -45,7 +45,7 @@ from .._parsers.snapd import (
     parse_snaps,
     parse_validation_sets,
 )
-from ._protocol import Candidate, ChannelRules, ChannelWish, View
+from ._protocol import BELOW_IMAGE, Candidate, ChannelRules, ChannelWish, View
 
 # Exit code of a probe on a host that this driver is not for.
 NOT_HERE = 3
@@ -63,7 +63,7 @@ SNAPS, CHANGES, HOLD, SETS, FIND = (
     "/v2/validation-sets",
     "/v2/find?select=refresh",
 )
-RECORDS = "/var/lib/flotilla/snapd"
+RECORDS = f"{BELOW_IMAGE}/snapd"
 FOREVER = "forever"
 _KERNEL_STATUS = "kernel_status"
 _CHANNEL = re.compile(r"([\w.-]+)/(stable|candidate|beta|edge)(/[\w.-]+)?")
@@ -88,6 +88,7 @@ class Snapd:
     """The `snapd` driver."""
 
     name = "snapd"
+    state_folder = BELOW_IMAGE
     capabilities: tuple[str, ...] = ("guard", "stage")
     # What the store offers is proven by assertions, whose root key is part of snapd: there is no way around it.
     channel_rules = ChannelRules(parts=("name",), verifications=(Verification.SIGN,), keys=False)
@@ -98,8 +99,9 @@ class Snapd:
 
     def probes(self) -> tuple[Step, ...]:
         answers = f"{_script('set')}\n{_script('ask')}\nask {' '.join(map(quote, (SNAPS, CHANGES, HOLD, SETS)))}"
-        status = f"{_script('set')}\nprintf '\\n{FILE_MARK}{_KERNEL_STATUS}\\n'; kernel_status"
-        boot = f"{print_files(MODEENV, NAMED)}; {status}"
+        # The kernel's status first: what snapd writes after it says no less than that.
+        status = f"patiently 35 unambiguous; printf '\\n{FILE_MARK}{_KERNEL_STATUS}\\n'; kernel_status || exit 1"
+        boot = f"{_script('set')}\n{status}; {print_files(MODEENV, NAMED)}"
         records = print_files(*(f"{RECORDS}/{name}" for name in ("before", "hold", "staged/set")))
         staged = f'for f in {RECORDS}/staged/*.snap; do [ ! -s "$f" ] || printf \'\\n{FILE_MARK}%s\\n\' "$f"; done'
         return (
@@ -264,6 +266,8 @@ def _boot(results: Results) -> tuple[Modeenv | None, str, set[str]]:
     if not result.ok or _KERNEL_STATUS not in files or status not in (SETTLED, TRY, TRYING):
         raise FlotillaError(f"cannot tell which kernel runs: {tail(result.stderr) or f'kernel_status is {status!r}'}")
     modeenv = parse_modeenv(files[MODEENV]) if MODEENV in files else None
+    if modeenv is not None and status == SETTLED and len(modeenv.kernels) > 1:
+        raise FlotillaError("cannot tell which kernel runs: snapd has not marked this boot good yet")
     return modeenv, status, set(files.get(NAMED, "").split())
 
 

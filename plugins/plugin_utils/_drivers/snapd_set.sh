@@ -11,7 +11,8 @@ SNAPS=${SNAPD_ROOT:-}/var/lib/snapd/snaps
 NAMED=${SNAPD_ROOT:-}/etc/flotilla/snaps
 # What we keep: `before`, the set that ran before this one; `activated`, the set that was made the next boot; `change`, the
 # number of the change of snapd's that made it.
-SETS=${SNAPD_ROOT:-}/var/lib/flotilla/snapd
+# /var/lib is part of the base, which is read-only; /var/lib/misc is kept.
+SETS=${SNAPD_ROOT:-}/var/lib/misc/flotilla/snapd
 
 modeenv() { sed -n "s/^$1=//p" "$MODEENV" 2>/dev/null | head -n 1; }
 
@@ -40,10 +41,22 @@ patiently() { # patiently SECONDS COMMAND...: until it succeeds
   done
 }
 
+# snapd writes the boot loader's part and the modeenv one after the other. Two kernels, of which neither is to be tried or
+# being tried: it is in the middle of that, or has not come up yet after a kernel that failed.
+unambiguous() {
+  status=$(kernel_status) || return 1
+  case $status$(modeenv current_kernels) in ,* | *,*) [ -n "$status" ] ;; esac
+}
+
+field() { printf '%s\n' "$env" | sed -n "s/^$1=//p" | head -n 1; }
+
 boot_part() { # boot_part WHEN: the base and the kernel that run (trying), or that boot next (try), a line each
   ! classic || return 0
-  base=$(modeenv base) kernels=$(modeenv current_kernels) status=$(kernel_status) || return 1
-  [ "$(base_status)" != "$1" ] || base=$(modeenv try_base)
+  patiently 20 unambiguous || return 1
+  # In this order, and the file in one piece.
+  status=$(kernel_status) && env=$(cat "$MODEENV") || return 1
+  base=$(field base) kernels=$(field current_kernels)
+  [ "$(field base_status)" != "$1" ] || base=$(field try_base)
   if [ "$status" = "$1" ]; then kernel=${kernels##*,}; else kernel=${kernels%%,*}; fi
   [ -n "$base" ] && [ -n "$kernel" ] && printf '%s\n' "${base%.snap}" "${kernel%.snap}"
 }
@@ -67,7 +80,7 @@ set_of() { # set_of WHEN
 }
 
 # Where GRUB does not keep it, the kernel's status is had from a tool that comes up later than we do.
-booted_id() { patiently 90 kernel_status >/dev/null && set_of trying; }
+booted_id() { patiently 90 unambiguous && set_of trying; }
 
 next_id() { set_of try; }
 

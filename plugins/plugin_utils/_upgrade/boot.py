@@ -83,7 +83,7 @@ def boot(host: Host, clock: Clock, wish: BootWish, check: bool, permission: Perm
     # Armed before it is released: whatever ends this run in between, nothing boots unguarded.
     released = (driver.release(state, target),) if isinstance(driver, LocksStaged) else ()
     locked_again = f"{driver.lock_again()}; " if isinstance(driver, LocksStaged) else ""
-    undo = f"{locked_again}sh {render.SCRIPT} disarm"
+    undo = f"{locked_again}sh {render.script_path(driver)} disarm"
     order_reboot(host, (arming, *released), f"arm the guard on {host.name}", permission, undo=undo)
     host.say(f"guard armed, rebooting from {named(state.booted)} into {named(target)}")
     return _prove(host, clock, driver, state, target, wish, began)

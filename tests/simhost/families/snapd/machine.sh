@@ -7,7 +7,7 @@
 state=$disk/var/lib/snapd
 
 disk_new() {
-  mkdir -p "$state/snaps" "$disk/boot/grub" "$disk/simhost/changes" "$disk/etc/systemd/system"
+  mkdir -p "$state/snaps" "$disk/var/lib/misc" "$disk/boot/grub" "$disk/simhost/changes" "$disk/etc/systemd/system"
   cp -R "$family/root/." "$disk"
   while read -r name revision version tracking; do
     mkdir -p "$disk/snap/$name"
@@ -24,6 +24,13 @@ FACTORY
   cp "$family/recorded/modeenv" "$state/modeenv"
   echo kernel_status= >"$disk/boot/grub/grubenv"
   cp "$family/server.txt" "$sim/server.txt"
+}
+
+# The base is read-only; of what our modules write to these are kept (canonical/core-base, writable-paths).
+disk_mount() {
+  bind "$disk/var/lib" var/lib
+  mount -o remount,bind,ro "$mnt/var/lib"
+  for kept in snapd misc; do mount --bind "$disk/var/lib/$kept" "$mnt/var/lib/$kept"; done
 }
 
 modeenv() { sed -n "s/^$1=//p" "$state/modeenv"; }

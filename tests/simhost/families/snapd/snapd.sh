@@ -15,7 +15,10 @@ modeenv_set() { # modeenv_set KEY VALUE; with an empty one it is left out
 
 kernel_status() { sed -n 's/^kernel_status=//p' "$GRUBENV"; }
 
-kernel_status_set() { echo "kernel_status=$1" >"$GRUBENV"; }
+kernel_status_set() {
+  echo "kernel_status=$1" >"$GRUBENV.new"
+  mv -f "$GRUBENV.new" "$GRUBENV"
+}
 
 current() { readlink "/snap/$1/current"; }
 
@@ -41,8 +44,9 @@ link() { # link NAME REVISION: and it is tried at the next boot, if it is one th
   case $(role "$1") in
     base)
       [ "$(modeenv base)" != "$file" ] || return 0
-      modeenv_set try_base "$file"
-      modeenv_set base_status try
+      { grep -vE '^(try_base|base_status)=' "$STATE/modeenv"; printf 'try_base=%s\nbase_status=try\n' "$file"; } \
+        >"$STATE/modeenv.new"
+      mv -f "$STATE/modeenv.new" "$STATE/modeenv"
       ;;
     kernel)
       [ "$(modeenv current_kernels)" != "$file" ] || return 0
@@ -57,20 +61,23 @@ unlink_again() { # unlink_again NAME OLD-REVISION: boots without a try; 0: what 
   ln -sfn "$2" "/snap/$1/current"
   was=$(runs "$role")
   case $role in
-    base) modeenv_set base "$file"; modeenv_set try_base ''; modeenv_set base_status '' ;;
+    base)
+      { grep -vE '^(base|try_base|base_status)=' "$STATE/modeenv"; echo "base=$file"; } >"$STATE/modeenv.new"
+      mv -f "$STATE/modeenv.new" "$STATE/modeenv"
+      ;;
     kernel) modeenv_set current_kernels "$file"; kernel_status_set '' ;;
     *) return 1 ;;
   esac
   [ "$was" != "$file" ]
 }
 
-mark_successful() {
+mark_successful() { # the boot loader first, then the modeenv in one piece (bootStateUpdate20.commit)
   base=$(runs base) kernel=$(runs kernel)
-  modeenv_set base "$base"
-  modeenv_set try_base ''
-  modeenv_set base_status ''
-  modeenv_set current_kernels "$kernel"
   kernel_status_set ''
+  { grep -vE '^(base|try_base|base_status|current_kernels)=' "$STATE/modeenv"
+    printf 'base=%s\ncurrent_kernels=%s\n' "$base" "$kernel"
+  } >"$STATE/modeenv.new"
+  mv -f "$STATE/modeenv.new" "$STATE/modeenv"
 }
 
 tell() { # tell CHANGE KEY VALUE

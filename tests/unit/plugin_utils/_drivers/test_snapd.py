@@ -75,7 +75,7 @@ def _results(case: dict[str, Any]) -> dict[str, Result]:
     hold = {"refresh": {"retain": 3, **({"hold": case["hold"]} if case["hold"] else {})}}
     answers = {SNAPS: _sync(listed), CHANGES: _sync(changes), HOLD: _sync(hold), SETS: _sync(sets)}
     boot = {MODEENV: case["modeenv"], NAMED: case["named"], "kernel_status": case["kernel_status"] + "\n"}
-    records = {f"/var/lib/flotilla/snapd/{name}": f"{text}\n" for name, text in case["records"].items()}
+    records = {f"/var/lib/misc/flotilla/snapd/{name}": f"{text}\n" for name, text in case["records"].items()}
     return {
         "snapd.boot": Result("snapd.boot", "sh", 0, _marked({path: text for path, text in boot.items() if text})),
         "snapd.answers": Result("snapd.answers", "sh", 0, _marked(answers)),
@@ -340,8 +340,8 @@ def test_the_way_back(root: Path, shell: list[str], others: list[str], target: s
         return
     assert (done.returncode, done.stdout.strip()) == (0, target), done.stderr
     assert acted == [call.format(*[root / "var/lib/snapd/snaps"] * 3)]
-    assert (root / "var/lib/flotilla/snapd/before").read_text() == f"{NEW.id}\n"
-    assert (root / "var/lib/flotilla/snapd/change").read_text() == "12\n"
+    assert (root / "var/lib/misc/flotilla/snapd/before").read_text() == f"{NEW.id}\n"
+    assert (root / "var/lib/misc/flotilla/snapd/change").read_text() == "12\n"
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
