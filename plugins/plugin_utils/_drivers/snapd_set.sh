@@ -110,7 +110,7 @@ finished() { # finished: our last change; snapd forgets changes after some days
   ! printf '%s\n' "$shown" | grep -qE '^(Do|Doing|Abort|Undo|Undoing|Wait) '
 }
 
-at_rest() { settled && finished; }
+at_rest() { settled && finished && ! restarting; }
 
 # snapd asks for the reboot itself, a minute after this: it is late, not lost, when we are not there any more.
 arrives() { # arrives CHANGE SET: the change has made SET the next boot

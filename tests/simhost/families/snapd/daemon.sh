@@ -15,6 +15,9 @@ for one in "$CHANGES"/*; do
   case $(cat "$one/status") in
     Wait) go_on "$id" ;;
     Doing) work "$id" ;;
-    Undoing) undo "$id" "$(cat "$one/error" 2>/dev/null)" ;;
+    Undoing)
+      [ -e "$one/error" ] || undo "$id" "cannot finish the installation, there was a rollback across reboot"
+      tell "$id" status Error
+      ;;
   esac
 done

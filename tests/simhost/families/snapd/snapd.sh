@@ -119,8 +119,8 @@ undo() { # undo CHANGE WHY
     [ "$source" = kept ] || rm -f "$STATE/snaps/${name}_$revision.snap"
   done <"$CHANGES/$1/work"
   tell "$1" error "$2"
-  tell "$1" status Error
-  [ -z "$again" ] || ask_for_reboot
+  # It ends after the reboot that this takes.
+  if [ -n "$again" ]; then ask_for_reboot; else tell "$1" status Error; fi
 }
 
 work() { # work CHANGE: up to its end, or to the reboot in the middle
