@@ -7,11 +7,11 @@ SOCKET=${SNAPD_ROOT:-}/run/snapd.socket
 rest() { # rest PATH
   if command -v curl >/dev/null; then
     curl --silent --show-error --max-time 30 --unix-socket "$SOCKET" "http://localhost$1"
-  elif snap debug api --help >/dev/null 2>&1; then
-    snap debug api "$1"
-  else
-    printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$1" | nc -U -w 30 "$SOCKET" | tr -d '\r' | sed '1,/^$/d'
+    return
   fi
+  { said=$(snap debug api "$1" 2>&1 >&3); } 3>&1 && return 0
+  case $said in *"unknown command"*) ;; *) printf '%s\n' "$said" >&2; return 1 ;; esac
+  printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$1" | nc -U -w 30 "$SOCKET" | tr -d '\r' | sed '1,/^$/d'
 }
 
 # It goes away for some seconds while it refreshes itself, and comes up late in a boot.

@@ -387,8 +387,8 @@ def test_snapd_is_asked_by_what_there_is(root: Path, shell: list[str], way: str)
     }
     for name in ("sh", "tr", "sed", "echo", "printf", "cat", "sleep"):
         (root / "bin" / name).symlink_to(str(shutil.which(name)))
-    answers = 'case "$*" in *--help) ;; *) echo "snap $*" ;; esac\n'
-    (root / "snap.sh").write_text(answers if way == "snap" else "exit 64\n")
+    old = f"cat {FOLDER}/cli/debug_api_unsupported_2.57.stderr >&2; exit 64\n"
+    (root / "snap.sh").write_text('echo "snap $*"\n' if way == "snap" else old)
     if way in tools:
         (root / "bin" / way).write_text(tools[way])
         (root / "bin" / way).chmod(0o755)
@@ -401,3 +401,50 @@ def test_snapd_is_asked_by_what_there_is(root: Path, shell: list[str], way: str)
     }
     done = _shell(full, "set", "ask", script)
     assert done.stdout.strip() == f"{FILE_MARK}/v2/changes\n{said[way]}".strip(), done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_activated_is_what_is_staged_and_nothing_else(root: Path, shell: list[str]) -> None:
+    _lay_out(root, _case("fresh"))
+    staged, modeenv = root / "var/lib/misc/flotilla/snapd/staged", root / "var/lib/snapd/modeenv"
+    staged.mkdir(parents=True)
+    target = OLD.id.replace("core24_1006", "core24_1022")
+    for name, text in (("set", target), ("core24_1022.snap", "x"), ("core24_1022.assert", "x")):
+        (staged / name).write_text(f"{text}\n")
+    (root / "snap.sh").write_text(
+        f"case $1 in install) printf 'try_base=core24_1022.snap\\nbase_status=try\\n' >>{modeenv}; echo 7 ;;\n"
+        f"tasks) cat {FOLDER}/cli/base_tasks_revert_done.stdout ;; abort) [ ! -e {root}/late ] || exit 1; "
+        f"sed -i '/^try_base=/d; /^base_status=/d' {modeenv} ;; esac\n"
+    )
+    other = _shell(shell, "set", "stage", f"activate {NEW.id}")
+    assert (other.returncode, other.stderr) == (1, "it is not staged any more\n")
+    done = _shell(shell, "set", "stage", f"activate {target} && next_id")
+    assert (done.returncode, done.stdout.strip()) == (0, target), done.stderr
+    calls = [one for one in (root / "calls").read_text().splitlines() if not one.startswith("tasks")]
+    assert calls == [
+        f"ack {staged}/core24_1022.assert",
+        f"install --no-wait --transaction=all-snaps {staged}/core24_1022.snap",
+    ]
+    assert not staged.exists()
+    # Activated, and not booted: the try has not been used up. With another next boot it has.
+    armed = f"get() {{ echo {target}; }}; "
+    assert _shell(shell, "set", "counter", f"{armed}counter_spent").returncode == 1
+    (root / "late").touch()
+    assert _shell(shell, "set", "stage", "take_back").returncode == 1
+    (root / "late").unlink()
+    text = modeenv.read_text()
+    modeenv.write_text(text.replace("base_status=try\n", ""))
+    assert _shell(shell, "set", "counter", f"{armed}counter_spent").returncode == 0
+    modeenv.write_text(text)
+    assert _shell(shell, "set", "stage", f"take_back && next_id = {OLD.id}").returncode == 0
+    assert _shell(shell, "set", "counter", f"{armed}counter_spent").returncode == 1
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_the_os_grants_one_try(root: Path, shell: list[str]) -> None:
+    _lay_out(root, _case("being-tried"))
+    assert _shell(shell, "set", "counter", "counter_set 2 && counter_set 0").returncode == 0
+    (root / "var/lib/snapd/modeenv").write_text(_case("upgraded")["modeenv"])
+    (root / "boot/grub/grubenv").write_text("kernel_status=\n")
+    done = _shell(shell, "set", "counter", "counter_clear && ! counter_set 0 && echo nothing to take away")
+    assert done.stdout == "nothing to take away\n"
