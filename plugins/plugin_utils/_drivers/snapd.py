@@ -47,8 +47,8 @@ from .._parsers.snapd import (
 )
 from ._protocol import BELOW_IMAGE, Candidate, ChannelRules, ChannelWish, View
 
-# Exit code of a probe on a host that this driver is not for.
-NOT_HERE = 3
+# Exit codes of the probe: on a host that this driver is not for; where the boot loader says nothing.
+NOT_HERE, NO_KERNEL = 3, 4
 # Names of snaps that are to be treated as the OS of a classic system, where the OS is none of snaps.
 NAMED = "/etc/flotilla/snaps"
 # On a classic system with a modeenv (full disk encryption) snaps are the kernel, and packages are the rest of the OS.
@@ -63,6 +63,7 @@ SNAPS, CHANGES, HOLD, SETS, FIND = (
     "/v2/validation-sets",
     "/v2/find?select=refresh",
 )
+_ANSWERS = (SNAPS, CHANGES, HOLD, SETS)
 RECORDS = f"{BELOW_IMAGE}/snapd"
 FOREVER = "forever"
 _KERNEL_STATUS = "kernel_status"
@@ -98,29 +99,27 @@ class Snapd:
     }
 
     def probes(self) -> tuple[Step, ...]:
-        answers = f"{_script('set')}\n{_script('ask')}\nask {' '.join(map(quote, (SNAPS, CHANGES, HOLD, SETS)))}"
         # The kernel's status first: what snapd writes after it says no less than that.
-        status = f"patiently 35 unambiguous; printf '\\n{FILE_MARK}{_KERNEL_STATUS}\\n'; kernel_status || exit 1"
-        boot = f"{_script('set')}\n{status}; {print_files(MODEENV, NAMED)}"
-        records = print_files(*(f"{RECORDS}/{name}" for name in ("before", "hold", "staged/set")))
-        staged = f'for f in {RECORDS}/staged/*.snap; do [ ! -s "$f" ] || printf \'\\n{FILE_MARK}%s\\n\' "$f"; done'
-        return (
-            Step("snapd.boot", f"{_HERE}{boot}"),
-            Step("snapd.answers", f"{_HERE}{answers}"),
-            Step("snapd.records", f"{_HERE}{records}; {staged}"),
+        status = (
+            f"patiently 35 unambiguous; printf '\\n{FILE_MARK}{_KERNEL_STATUS}\\n'; kernel_status || exit {NO_KERNEL}"
         )
+        files = print_files(MODEENV, NAMED, *(f"{RECORDS}/{name}" for name in ("before", "hold", "staged/set")))
+        staged = f'for f in {RECORDS}/staged/*.snap; do [ ! -s "$f" ] || printf \'\\n{FILE_MARK}%s\\n\' "$f"; done'
+        asked = f"ask {' '.join(map(quote, _ANSWERS))}"
+        script = f"{_HERE}{_script('boot')}\n{_script('ask')}\n{status}; {files}; {staged}; {asked}"
+        return (Step("snapd.host", script),)
 
     def present(self, results: Results) -> bool:
-        return results["snapd.boot"].rc not in (None, NOT_HERE)
+        return results["snapd.host"].rc not in (None, NOT_HERE)
 
     def observe(self, results: Results) -> View:
-        answers = _answers(results)
-        modeenv, kernel_status, named = _boot(results)
+        seen = _seen(results)
+        modeenv, kernel_status, named = _boot(seen)
         if modeenv is not None and modeenv.mode != RUN:
             busy = f"the system is in {modeenv.mode} mode, not in {RUN} mode"
             return View(None, None, None, (), None, busy)
-        records = _records(results)
-        snaps = parse_snaps(answers[SNAPS])
+        records = _records(seen)
+        snaps = parse_snaps(seen[SNAPS])
         members = _members(snaps, modeenv, named)
         active = {one.name: one.revision for one in members}
         running = SnapSet.of({**active, **(modeenv.boots(kernel_status, TRYING) if modeenv else {})})
@@ -137,12 +136,12 @@ class Snapd:
         rollback = _deployment(before, Position.ROLLBACK) if before and not (pending and before == following) else None
         order = (staged, booted) if staged and staged.position is Position.PENDING else (booted, staged)
         listed = tuple(one for one in (*order, rollback) if one is not None)
-        changes = [one for one in parse_changes(answers[CHANGES]) if not one.harmless]
-        channel = _channel(members, modeenv, parse_validation_sets(answers[SETS]))
+        changes = [one for one in parse_changes(seen[CHANGES]) if not one.harmless]
+        channel = _channel(members, modeenv, parse_validation_sets(seen[SETS]))
         return View(booted, staged, rollback, listed, channel, _busy(changes))
 
     def offer_probe(self) -> Step:
-        return Step("offer", f"{_HERE}{_script('set')}\n{_script('ask')}\npatiently 3 rest {quote(FIND)}")
+        return Step("offer", f"{_HERE}{_script('boot')}\n{_script('ask')}\npatiently 3 rest {quote(FIND)}")
 
     def offer(self, result: Result, state: HostState) -> Candidate:
         goal = f"ask the store for updates of {state.channel.name if state.channel else None}"
@@ -164,7 +163,7 @@ class Snapd:
         if not _running(state).from_store:
             version = _running(state).version
             raise Refused(f"cannot stage {digest[:12]}: {version} has a local snap, which no store knows")
-        return f"{_script('set')}\n{_script('stage')}\nstage {digest} {int(allow_downgrade)}"
+        return f"{_script('boot', 'set')}\n{_script('stage')}\nstage {digest} {int(allow_downgrade)}"
 
     def explain(self, state: HostState, digest: str, log: str) -> str | None:
         found = re.search(r"^flotilla: (\w+) ?(.*)", log, re.MULTILINE | re.DOTALL)
@@ -188,22 +187,24 @@ class Snapd:
             raise Refused("cannot unstage: nothing is staged")
         if state.staged.position is Position.PENDING:
             raise Refused("cannot unstage: snapd has activated it, and reboots the host within a minute")
-        return Step("unstage", f"{_script('set')}\n{_script('stage')}\nunstage", required=True)
+        return Step("unstage", f"{_script('boot', 'set')}\n{_script('stage')}\nunstage", required=True)
 
     def guard_functions(self) -> str:
-        return _script("set")
+        return _script("boot", "set")
 
     def counter_functions(self) -> str:
         return _script("counter")
 
     def release(self, state: HostState, target: Deployment) -> Step:
-        return Step("activate", f"{_script('set')}\n{_script('stage')}\nactivate {quote(target.id)}", required=True)
+        return Step(
+            "activate", f"{_script('boot', 'set')}\n{_script('stage')}\nactivate {quote(target.id)}", required=True
+        )
 
     def lock_again(self) -> str:
-        return f"{_script('set')}\n{_script('stage')}\ntake_back || exit 0"
+        return f"{_script('boot', 'set')}\n{_script('stage')}\ntake_back || exit 0"
 
     def roll_back(self, state: HostState, target: Deployment) -> Step:
-        return Step("roll_back", f"{_script('set')}\nmake_default {quote(target.id)}", required=True)
+        return Step("roll_back", f"{_script('boot', 'set')}\nmake_default {quote(target.id)}", required=True)
 
     def trusted_keys(self, results: Results, channel: Channel) -> str | None:
         return None
@@ -217,64 +218,68 @@ class Snapd:
             )
         track, risk = found[1], f"{found[2]}{found[3] or ''}"
         call = f"follow {quote(track)} {quote(risk)}"
-        return (Step("switch channel", f"{_script('set')}\n{_script('follow')}\n{call}", required=True),)
+        return (Step("switch channel", f"{_script('boot', 'set')}\n{_script('follow')}\n{call}", required=True),)
 
     def updater(self, results: Results) -> NativeUpdater:
-        forever = parse_hold(_answers(results)[HOLD]) == FOREVER
-        ours = "hold" in _records(results)
+        forever = parse_hold(_seen(results)[HOLD]) == FOREVER
+        ours = "hold" in _records(_seen(results))
         # A hold that ends lets it act, whoever is there then.
         state = (UpdaterState.HELD if ours else UpdaterState.DISABLED) if forever else UpdaterState.ACTIVE
         return NativeUpdater(self.name, state)
 
     def handed_back(self, results: Results) -> UpdaterState | None:
-        was = _records(results).get("hold")
+        was = _records(_seen(results)).get("hold")
         if was is None:
             return None
         return UpdaterState.DISABLED if was == FOREVER else UpdaterState.ACTIVE
 
     def set_updater(self, results: Results, wanted: UpdaterState) -> Step:
-        now, was = parse_hold(_answers(results)[HOLD]), _records(results).get("hold")
+        now, was = parse_hold(_seen(results)[HOLD]), _records(_seen(results)).get("hold")
         forever, forget = f"snap set system refresh.hold={FOREVER}", f"rm -f {RECORDS}/hold"
         if wanted is UpdaterState.HELD:
             # Recorded first, and never over an earlier record, which says what it was before.
             keep = f"[ -f {RECORDS}/hold ] || keep hold {quote(now or '')}"
-            return Step("hold snapd's refreshes", f"{_script('set')}\n{{ {keep}; }} && {forever}", required=True)
+            return Step(
+                "hold snapd's refreshes", f"{_script('boot', 'set')}\n{{ {keep}; }} && {forever}", required=True
+            )
         if wanted is UpdaterState.DISABLED:
             return Step("disable snapd's refreshes", f"{forever} && {forget}", required=True)
         back = f"snap set system refresh.hold={quote(was)}" if was else "snap unset system refresh.hold"
         return Step("release snapd's refreshes", f"{back} && {forget}", required=True)
 
 
-def _script(name: str) -> str:
-    return Path(__file__).with_name(f"snapd_{name}.sh").read_text(encoding="utf-8")
+def _script(*names: str) -> str:
+    return "\n".join(Path(__file__).with_name(f"snapd_{name}.sh").read_text(encoding="utf-8") for name in names)
 
 
-def _answers(results: Results) -> dict[str, str]:
-    result = results["snapd.answers"]
-    answers = dict(split_files(result.stdout))
-    if not result.ok or set(answers) != {SNAPS, CHANGES, HOLD, SETS}:
-        said = tail(result.stderr) or f"it gave {len(answers)} answers of 4"
+def _seen(results: Results) -> dict[str, str]:
+    """Return all that the probe printed: answers and files by their paths, and the kernel's status."""
+    result = results["snapd.host"]
+    seen = dict(split_files(result.stdout))
+    if result.rc == NO_KERNEL:
+        raise FlotillaError(f"cannot tell which kernel runs: {tail(result.stderr)}")
+    given = [path for path in _ANSWERS if path in seen]
+    if not result.ok or len(given) < len(_ANSWERS):
+        said = tail(result.stderr) or f"it gave {len(given)} answers of {len(_ANSWERS)}"
         raise FlotillaError(f"cannot ask snapd what is installed: {said}")
-    return answers
+    return seen
 
 
-def _boot(results: Results) -> tuple[Modeenv | None, str, set[str]]:
+def _boot(seen: Mapping[str, str]) -> tuple[Modeenv | None, str, set[str]]:
     """Return the modeenv, None on a classic system; the kernel's status; the snaps that were named to be the OS."""
-    result = results["snapd.boot"]
-    files = dict(split_files(result.stdout))
-    status = files.get(_KERNEL_STATUS, "").strip()
-    if not result.ok or _KERNEL_STATUS not in files or status not in (SETTLED, TRY, TRYING):
-        raise FlotillaError(f"cannot tell which kernel runs: {tail(result.stderr) or f'kernel_status is {status!r}'}")
-    modeenv = parse_modeenv(files[MODEENV]) if MODEENV in files else None
+    status = seen.get(_KERNEL_STATUS, "?").strip()
+    if status not in (SETTLED, TRY, TRYING):
+        raise FlotillaError(f"cannot tell which kernel runs: kernel_status is {status!r}")
+    modeenv = parse_modeenv(seen[MODEENV]) if MODEENV in seen else None
     if modeenv is not None and status == SETTLED and len(modeenv.kernels) > 1:
         raise FlotillaError("cannot tell which kernel runs: snapd has not marked this boot good yet")
-    return modeenv, status, set(files.get(NAMED, "").split())
+    return modeenv, status, set(seen.get(NAMED, "").split())
 
 
-def _records(results: Results) -> dict[str, str]:
+def _records(seen: Mapping[str, str]) -> dict[str, str]:
     """Our own records, by name; `staged/NAME_REVISION.snap` for each file that is there."""
-    files = split_files(results["snapd.records"].stdout)
-    return {path.removeprefix(f"{RECORDS}/"): text.strip() for path, text in files}
+    folder = f"{RECORDS}/"
+    return {path.removeprefix(folder): text.strip() for path, text in seen.items() if path.startswith(folder)}
 
 
 def _known(records: Mapping[str, str], name: str) -> SnapSet | None:

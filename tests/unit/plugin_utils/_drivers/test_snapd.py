@@ -22,7 +22,9 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.sna
     CHANGES,
     HOLD,
     NAMED,
+    NO_KERNEL,
     NOT_HERE,
+    RECORDS,
     SETS,
     SNAPS,
     Snapd,
@@ -74,13 +76,14 @@ def _results(case: dict[str, Any]) -> dict[str, Result]:
     sets = [{"account-id": a, "name": n, "mode": "enforce", "pinned-at": p} for a, n, p in case["enforced"]]
     hold = {"refresh": {"retain": 3, **({"hold": case["hold"]} if case["hold"] else {})}}
     answers = {SNAPS: _sync(listed), CHANGES: _sync(changes), HOLD: _sync(hold), SETS: _sync(sets)}
-    boot = {MODEENV: case["modeenv"], NAMED: case["named"], "kernel_status": case["kernel_status"] + "\n"}
-    records = {f"/var/lib/misc/flotilla/snapd/{name}": f"{text}\n" for name, text in case["records"].items()}
-    return {
-        "snapd.boot": Result("snapd.boot", "sh", 0, _marked({path: text for path, text in boot.items() if text})),
-        "snapd.answers": Result("snapd.answers", "sh", 0, _marked(answers)),
-        "snapd.records": Result("snapd.records", "sh", 0, _marked(records)),
-    }
+    boot = {"kernel_status": case["kernel_status"] + "\n", MODEENV: case["modeenv"], NAMED: case["named"]}
+    records = {f"{RECORDS}/{name}": f"{text}\n" for name, text in case["records"].items()}
+    seen = {**{path: text for path, text in boot.items() if text}, **records, **answers}
+    return {"snapd.host": Result("snapd.host", "sh", 0, _marked(seen))}
+
+
+def _failed(text: str, rc: int, stderr: str = "") -> dict[str, Result]:
+    return {"snapd.host": Result("snapd.host", "sh", rc, text, stderr)}
 
 
 def _deployment(found: SnapSet, position: Position) -> Deployment:
@@ -130,14 +133,12 @@ def test_probes_on_a_host_of_another_kind_end_at_once() -> None:
 
 
 def test_where_snapd_gives_no_answer_the_host_is_still_ours() -> None:
-    results = _results(_case("fresh"))
-    results["snapd.answers"] = Result("snapd.answers", "sh", 1, "", "curl: (7) Couldn't connect to server")
-    assert DRIVER.present(results)
+    failed = _failed("", 1, "curl: (7) Couldn't connect to server")
+    assert DRIVER.present(failed)
     with pytest.raises(FlotillaError, match=r"cannot ask snapd what is installed: curl: \(7\)"):
-        DRIVER.observe(results)
-    results["snapd.answers"] = Result("snapd.answers", "sh", 0, _marked({SNAPS: _sync([])}))
+        DRIVER.observe(failed)
     with pytest.raises(FlotillaError, match="it gave 1 answers of 4"):
-        DRIVER.observe(results)
+        DRIVER.observe(_failed(_marked({SNAPS: _sync([])}), 0))
 
 
 def test_what_boots_must_be_installed() -> None:
@@ -145,10 +146,12 @@ def test_what_boots_must_be_installed() -> None:
     del case["active"]["pc-kernel"]
     with pytest.raises(CannotParse, match="pc-kernel, which /var/lib/snapd/modeenv names, is not active"):
         DRIVER.observe(_results(case))
-    results = _results(_case("fresh"))
-    results["snapd.boot"] = Result("snapd.boot", "sh", 1, _marked({MODEENV: "x"}), "error: no boot loader")
     with pytest.raises(FlotillaError, match="cannot tell which kernel runs: error: no boot loader"):
-        DRIVER.observe(results)
+        DRIVER.observe(_failed("", NO_KERNEL, "error: no boot loader"))
+    case = _case("being-tried")
+    for status, cause in (("", "has not marked this boot good yet"), ("tried", "kernel_status is 'tried'")):
+        with pytest.raises(FlotillaError, match=f"cannot tell which kernel runs: .*{cause}"):
+            DRIVER.observe(_results({**case, "kernel_status": status}))
 
 
 def test_capabilities_and_what_is_lacking() -> None:
@@ -276,7 +279,10 @@ def _lay_out(root: Path, case: dict[str, Any]) -> None:
 
 
 def _shell(shell: list[str], *scripts: str) -> subprocess.CompletedProcess[str]:
-    parts = [(Path(__file__).parents[4] / f"plugins/plugin_utils/_drivers/snapd_{name}.sh") for name in scripts[:-1]]
+    parts = [
+        (Path(__file__).parents[4] / f"plugins/plugin_utils/_drivers/snapd_{name}.sh")
+        for name in ("boot", *scripts[:-1])
+    ]
     program = "\n".join([*(part.read_text() for part in parts), scripts[-1]])
     return subprocess.run([*shell, "-c", program], capture_output=True, text=True, check=False)
 
