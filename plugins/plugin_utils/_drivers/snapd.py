@@ -163,7 +163,7 @@ class Snapd:
         if not _running(state).from_store:
             version = _running(state).version
             raise Refused(f"cannot stage {digest[:12]}: {version} has a local snap, which no store knows")
-        return f"{_script('boot', 'set')}\n{_script('stage')}\nstage {digest} {int(allow_downgrade)}"
+        return f"{_script('boot', 'guard')}\n{_script('stage')}\nstage {digest} {int(allow_downgrade)}"
 
     def explain(self, state: HostState, digest: str, log: str) -> str | None:
         found = re.search(r"^flotilla: (\w+) ?(.*)", log, re.MULTILINE | re.DOTALL)
@@ -187,24 +187,24 @@ class Snapd:
             raise Refused("cannot unstage: nothing is staged")
         if state.staged.position is Position.PENDING:
             raise Refused("cannot unstage: snapd has activated it, and reboots the host within a minute")
-        return Step("unstage", f"{_script('boot', 'set')}\n{_script('stage')}\nunstage", required=True)
+        return Step("unstage", f"{_script('boot', 'guard')}\n{_script('stage')}\nunstage", required=True)
 
     def guard_functions(self) -> str:
-        return _script("boot", "set")
+        return _script("boot", "guard")
 
     def counter_functions(self) -> str:
         return _script("counter")
 
     def release(self, state: HostState, target: Deployment) -> Step:
         return Step(
-            "activate", f"{_script('boot', 'set')}\n{_script('stage')}\nactivate {quote(target.id)}", required=True
+            "activate", f"{_script('boot', 'guard')}\n{_script('stage')}\nactivate {quote(target.id)}", required=True
         )
 
     def lock_again(self) -> str:
-        return f"{_script('boot', 'set')}\n{_script('stage')}\ntake_back || exit 0"
+        return f"{_script('boot', 'guard')}\n{_script('stage')}\ntake_back || exit 0"
 
     def roll_back(self, state: HostState, target: Deployment) -> Step:
-        return Step("roll_back", f"{_script('boot', 'set')}\nmake_default {quote(target.id)}", required=True)
+        return Step("roll_back", f"{_script('boot', 'guard')}\nmake_default {quote(target.id)}", required=True)
 
     def trusted_keys(self, results: Results, channel: Channel) -> str | None:
         return None
@@ -218,7 +218,7 @@ class Snapd:
             )
         track, risk = found[1], f"{found[2]}{found[3] or ''}"
         call = f"follow {quote(track)} {quote(risk)}"
-        return (Step("switch channel", f"{_script('boot', 'set')}\n{_script('follow')}\n{call}", required=True),)
+        return (Step("switch channel", f"{_script('boot', 'guard')}\n{_script('follow')}\n{call}", required=True),)
 
     def updater(self, results: Results) -> NativeUpdater:
         forever = parse_hold(_seen(results)[HOLD]) == FOREVER
@@ -240,7 +240,7 @@ class Snapd:
             # Recorded first, and never over an earlier record, which says what it was before.
             keep = f"[ -f {RECORDS}/hold ] || keep hold {quote(now or '')}"
             return Step(
-                "hold snapd's refreshes", f"{_script('boot', 'set')}\n{{ {keep}; }} && {forever}", required=True
+                "hold snapd's refreshes", f"{_script('boot', 'guard')}\n{{ {keep}; }} && {forever}", required=True
             )
         if wanted is UpdaterState.DISABLED:
             return Step("disable snapd's refreshes", f"{forever} && {forget}", required=True)

@@ -293,7 +293,7 @@ def test_the_guard_sees_what_the_controller_sees(root: Path, shell: list[str], n
     case = _case(name)
     _lay_out(root, case)
     ask = 'echo "$(booted_id)"; echo "$(next_id)"; trying || echo at rest; ! counter_present || echo counts'
-    done = _shell(shell, "set", "counter", ask)
+    done = _shell(shell, "guard", "counter", ask)
     lines = [case["expected"]["booted"], case["expected"]["next"]]
     tried = "=trying" in (case["modeenv"] or "") or case["kernel_status"] == "trying"
     lines += [] if tried else ["at rest"]
@@ -306,7 +306,7 @@ def test_without_grub_the_boot_loader_is_asked_by_snap(root: Path, shell: list[s
     _lay_out(root, _case("being-tried"))
     (root / "boot/grub/grubenv").unlink()
     (root / "snap.sh").write_text("[ \"$*\" = 'debug boot-vars' ] && printf 'snap_mode=\\nkernel_status=trying\\n'\n")
-    assert _shell(shell, "set", "booted_id").stdout.strip() == NEW.id
+    assert _shell(shell, "guard", "booted_id").stdout.strip() == NEW.id
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
@@ -336,7 +336,7 @@ def test_the_way_back(root: Path, shell: list[str], others: list[str], target: s
         "echo a notice; echo 12 ;; tasks) cat <<X\n"
         f"{(FOLDER / 'cli/base_tasks_revert_done.stdout').read_text()}\nX\n;; esac\n"
     )
-    done = _shell(shell, "set", f"make_default {target} && next_id")
+    done = _shell(shell, "guard", f"make_default {target} && next_id")
     calls = (root / "calls").read_text().splitlines() if (root / "calls").exists() else []
     acted = [one for one in calls if one.split()[0] in ("revert", "install")]
     if call is None:
@@ -356,20 +356,20 @@ def test_tables_of_every_version(root: Path, shell: list[str]) -> None:
         (root / "snap.sh").write_text(f"cat {FOLDER}/cli/{recording}\n")
 
     prints("docs_refresh_list.txt")
-    assert _shell(shell, "set", "stage", "offers").stdout == "core 9584\nget-iplayer 250\nqt551 30\n"
+    assert _shell(shell, "guard", "stage", "offers").stdout == "core 9584\nget-iplayer 250\nqt551 30\n"
     (root / "snap.sh").write_text("printf 'Name Version Rev Size Publisher Notes\\na 1 7 73MB b -\\n'\n")
-    assert _shell(shell, "set", "stage", "offers").stdout == "a 7\n"
+    assert _shell(shell, "guard", "stage", "offers").stdout == "a 7\n"
     prints("refresh_list_none.stderr")
-    assert _shell(shell, "set", "stage", "offers").returncode == 1
+    assert _shell(shell, "guard", "stage", "offers").returncode == 1
     (root / "snap.sh").write_text(f"cat {FOLDER}/cli/refresh_list_none.stderr >&2\n")
-    done = _shell(shell, "set", "stage", "offers")
+    done = _shell(shell, "guard", "stage", "offers")
     assert (done.returncode, done.stdout) == (0, "")
     prints("base_list_tracking_changed.stdout")
-    assert _shell(shell, "set", "follow", "tracking acme-base").stdout == "latest/edge\n"
+    assert _shell(shell, "guard", "follow", "tracking acme-base").stdout == "latest/edge\n"
     prints("base_tasks_revert_done.stdout")
-    assert _shell(shell, "set", "working 1 || echo rests").stdout == "rests\n"
+    assert _shell(shell, "guard", "working 1 || echo rests").stdout == "rests\n"
     prints("offline_tasks_doing_and_do.stdout")
-    assert _shell(shell, "set", "working 1 && keep change 1 && ! finished && echo works").stdout == "works\n"
+    assert _shell(shell, "guard", "working 1 && keep change 1 && ! finished && echo works").stdout == "works\n"
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
@@ -378,9 +378,9 @@ def test_a_change_in_progress_is_waited_for(root: Path, shell: list[str]) -> Non
         f"[ -e {root}/second ] && echo 11 && exit; : >{root}/second; "
         f"cat {FOLDER}/cli/base_change_conflict_rc10.stderr >&2; exit 10\n"
     )
-    assert _shell(shell, "set", "ask_snapd revert acme-base").stdout == "11\n"
+    assert _shell(shell, "guard", "ask_snapd revert acme-base").stdout == "11\n"
     (root / "snap.sh").write_text("echo 'error: no' >&2; exit 1\n")
-    done = _shell(shell, "set", "ask_snapd revert acme-base")
+    done = _shell(shell, "guard", "ask_snapd revert acme-base")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: no\n")
 
 
@@ -405,7 +405,7 @@ def test_snapd_is_asked_by_what_there_is(root: Path, shell: list[str], way: str)
         "snap": "snap debug api /v2/changes",
         "nc": "nc GET /v2/changes HTTP/1.0",
     }
-    done = _shell(full, "set", "ask", script)
+    done = _shell(full, "guard", "ask", script)
     assert done.stdout.strip() == f"{FILE_MARK}/v2/changes\n{said[way]}".strip(), done.stderr
 
 
@@ -422,9 +422,9 @@ def test_activated_is_what_is_staged_and_nothing_else(root: Path, shell: list[st
         f"tasks) cat {FOLDER}/cli/base_tasks_revert_done.stdout ;; abort) [ ! -e {root}/late ] || exit 1; "
         f"sed -i '/^try_base=/d; /^base_status=/d' {modeenv} ;; esac\n"
     )
-    other = _shell(shell, "set", "stage", f"activate {NEW.id}")
+    other = _shell(shell, "guard", "stage", f"activate {NEW.id}")
     assert (other.returncode, other.stderr) == (1, "it is not staged any more\n")
-    done = _shell(shell, "set", "stage", f"activate {target} && next_id")
+    done = _shell(shell, "guard", "stage", f"activate {target} && next_id")
     assert (done.returncode, done.stdout.strip()) == (0, target), done.stderr
     calls = [one for one in (root / "calls").read_text().splitlines() if not one.startswith("tasks")]
     assert calls == [
@@ -434,23 +434,23 @@ def test_activated_is_what_is_staged_and_nothing_else(root: Path, shell: list[st
     assert not staged.exists()
     # Activated, and not booted: the try has not been used up. With another next boot it has.
     armed = f"get() {{ echo {target}; }}; "
-    assert _shell(shell, "set", "counter", f"{armed}counter_spent").returncode == 1
+    assert _shell(shell, "guard", "counter", f"{armed}counter_spent").returncode == 1
     (root / "late").touch()
-    assert _shell(shell, "set", "stage", "take_back").returncode == 1
+    assert _shell(shell, "guard", "stage", "take_back").returncode == 1
     (root / "late").unlink()
     text = modeenv.read_text()
     modeenv.write_text(text.replace("base_status=try\n", ""))
-    assert _shell(shell, "set", "counter", f"{armed}counter_spent").returncode == 0
+    assert _shell(shell, "guard", "counter", f"{armed}counter_spent").returncode == 0
     modeenv.write_text(text)
-    assert _shell(shell, "set", "stage", f"take_back && next_id = {OLD.id}").returncode == 0
-    assert _shell(shell, "set", "counter", f"{armed}counter_spent").returncode == 1
+    assert _shell(shell, "guard", "stage", f"take_back && next_id = {OLD.id}").returncode == 0
+    assert _shell(shell, "guard", "counter", f"{armed}counter_spent").returncode == 1
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_the_os_grants_one_try(root: Path, shell: list[str]) -> None:
     _lay_out(root, _case("being-tried"))
-    assert _shell(shell, "set", "counter", "counter_set 2 && counter_set 0").returncode == 0
+    assert _shell(shell, "guard", "counter", "counter_set 2 && counter_set 0").returncode == 0
     (root / "var/lib/snapd/modeenv").write_text(_case("upgraded")["modeenv"])
     (root / "boot/grub/grubenv").write_text("kernel_status=\n")
-    done = _shell(shell, "set", "counter", "counter_clear && ! counter_set 0 && echo nothing to take away")
+    done = _shell(shell, "guard", "counter", "counter_clear && ! counter_set 0 && echo nothing to take away")
     assert done.stdout == "nothing to take away\n"
