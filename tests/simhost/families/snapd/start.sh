@@ -2,4 +2,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The socket of snapd, and snapd itself.
 : >/run/snapd.socket
-setsid sh /usr/lib/simhost/family/daemon.sh >>/run/simhost/journal 2>&1 </dev/null &
+setsid /usr/lib/simhost/family/daemon.sh >>/run/simhost/journal 2>&1 </dev/null &
