@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE ANSIBLE_CONFIG
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 PACKAGE := ansible_collections.flotilla.container_os.plugins
-SCRIPTS = $(shell git ls-files '*.sh' '.ci/run' 'tests/simhost/bin/*' 'tests/simhost/families/*/bin/*')
+SCRIPTS = $(shell git ls-files '*.sh' '.ci/run' 'tests/simhost/bin/*' 'tests/simhost/families/*/bin/*' 'tests/simhost/families/*/usr/lib/systemd/systemd-*')
 
 .PHONY: help setup check simulate lint integration conformance browser sanity matrix molecule vm-test test demo bench clean docs
 

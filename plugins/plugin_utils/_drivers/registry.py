@@ -15,9 +15,10 @@ from ._protocol import (
 from .bootc import Bootc
 from .ostree import OSTree
 from .rpm_ostree import RpmOSTree
+from .sysupdate import Sysupdate
 from .update_engine import UpdateEngine
 
-DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
+DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine(), Sysupdate())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (
