@@ -44,6 +44,17 @@ class Job:
         return hashlib.sha256(self.script.encode()).hexdigest()[:16]
 
 
+def run_attached(host: Host, job: Job, timeout: float) -> JobReport:
+    """Run `job` in one round trip, where nothing of a host may be left (`RunsOnController`). Its end is the answer's.
+
+    Raises FlotillaError when it prints no usable answer; a connection error passes, also past `timeout` seconds: what
+    the host then makes of the work is for the next observation.
+    """
+    # Its output in one, as a detached job's is.
+    result = host.run([Step("work", f"( {job.script}\n) 2>&1")], limit=timeout)["work"]
+    return JobReport("done", result.rc, job.key, job.what, result.stdout)
+
+
 def run_job(host: Host, clock: Clock, job: Job, timeout: float) -> JobReport:
     """Start `job`, or join it if it is running already, and wait for its end.
 

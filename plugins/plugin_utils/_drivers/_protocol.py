@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from .._model.host import Result, Results, Step
-from .._model.state import Channel, Deployment, HostState, Verification
+from .._model.state import Channel, Deployment, Fallback, HostState, Mac, Os, Verification
 
 
 @dataclass(frozen=True)
 class View:
-    """What a driver sees in one observation: its part of `HostState`."""
+    """What a driver sees in one observation: its part of `HostState`.
+
+    `fallback`: the last time that the OS went back by its own means, where the driver can tell. `unsettled`: why the OS
+    does not count the running boot as a good one yet, so that its boot loader would still go back; for drivers with
+    HasNoGuard.
+    """
 
     booted: Deployment | None
     staged: Deployment | None
@@ -26,6 +31,19 @@ class View:
     channel: Channel | None
     busy: str | None = None
     next_kernel_arguments: tuple[str, ...] | None = None
+    fallback: Fallback | None = None
+    unsettled: str | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What is the host's own, where our steps run beside its OS. `boot_id`, `kernel_arguments`: None where the kernel
+    is shared, so that what the steps see of it is the host's."""
+
+    os: Os
+    mac: Mac
+    boot_id: str | None = None
+    kernel_arguments: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +193,40 @@ class HasNativeUpdater(Protocol):
     """Knows the OS's own update agents: systemd units, timers before the services that they start."""
 
     updater_units: tuple[str, ...]
+
+
+@runtime_checkable
+class KnowsTheHost(Protocol):
+    """Our steps run beside the OS, not in it: the files and the tools around them are those of a container, or of the
+    controller. So the driver says what the host is, and how it reboots."""
+
+    def identity(self, results: Results) -> Identity:
+        """Read the results of `probes`. Raises CannotParse, ToolFailed."""
+
+    def reboot(self) -> str:
+        """Return sh that orders the reboot of the host, and does not wait for it."""
+
+
+@runtime_checkable
+class RunsOnController(KnowsTheHost, Protocol):
+    """Our steps run on the controller: not even the kernel around them is the host's, and nothing of a host may be
+    written there. The work of `stage` goes on as long as the connection that started it."""
+
+    def boot_id(self) -> str:
+        """Return sh that prints the boot id of the host, and fails where it is not to be had."""
+
+    def uptime(self) -> str:
+        """Return sh that prints the whole seconds since the host's boot."""
+
+
+@runtime_checkable
+class HasNoGuard(Protocol):
+    """Its OS has no place for our guard: nothing on the host goes back when nobody confirms.
+
+    `no_guard`: why, and what the OS has of its own, in words for a refusal. Its `guard_functions` raises Refused.
+    """
+
+    no_guard: str
 
 
 @runtime_checkable

@@ -13,11 +13,12 @@ from ._protocol import (
     HasNativeUpdater,
 )
 from .bootc import Bootc
+from .bottlerocket import Bottlerocket
 from .ostree import OSTree
 from .rpm_ostree import RpmOSTree
 from .update_engine import UpdateEngine
 
-DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
+DRIVERS: tuple[Driver, ...] = (Bottlerocket(), Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .._drivers._protocol import HasNativeUpdater
+from .._drivers._protocol import GivesReasons, HasNativeUpdater, KnowsTheHost
 from .._drivers.registry import DRIVERS
 from .._errors import FlotillaError, Refused
 from .._model.host import Host, Step
@@ -26,12 +26,15 @@ def set_updater(host: Host, wanted: UpdaterState, units: Sequence[str] | None, c
     running), FlotillaError when the agent could still act afterwards.
     """
     before, names = _observe(host, units)
+    _refuse_impossible(host, before, units)
     seen = parse_units(before.results[_ASKED], names)
-    now = read_units(before.results[_ASKED], names)
+    now = seen.state
     if not seen.units:
         if units:
             raise Refused(f"cannot find the native updater on {host.name}: none of {', '.join(units)} exists")
-        return _outcome(before.state, now, now, f"{host.name} has no native updater that is known", changed=False)
+        reason = before.driver.lacks.get("hold_updater") if isinstance(before.driver, GivesReasons) else None
+        why = f"{host.name} has no native updater that is known{f': {reason}' if reason else ''}"
+        return _outcome(before.state, now, now, why, changed=False)
     if now.state is wanted and not (wanted is UpdaterState.ACTIVE and seen.record is not None):
         return _outcome(before.state, now, now, f"{now.name} is {now.state.value} already", changed=False)
     if wanted is UpdaterState.ACTIVE and seen.record is None:
@@ -48,6 +51,14 @@ def set_updater(host: Host, wanted: UpdaterState, units: Sequence[str] | None, c
     then = read_units(after.results[_ASKED], names)
     _prove(host, seen, wanted, then, parse_units(after.results[_ASKED], names))
     return _outcome(after.state, now, then, f"{then.name} is {then.state.value} now", changed=then != now)
+
+
+def _refuse_impossible(host: Host, seen: Observed, units: Sequence[str] | None) -> None:
+    driver = seen.driver
+    if isinstance(driver, KnowsTheHost) and units:
+        raise Refused(
+            f"cannot set {', '.join(units)} on {host.name}: our steps run beside its OS, and reach none of its units"
+        )
 
 
 def _observe(host: Host, units: Sequence[str] | None, steps: Sequence[Step] = ()) -> tuple[Observed, list[str]]:

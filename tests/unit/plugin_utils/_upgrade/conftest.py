@@ -58,7 +58,7 @@ class FakeHost:
         if step.name in self.acts:
             return self.acts[step.name](self) or Result(step.name, step.script, 0)
         if step.name == "fresh":
-            return Result("fresh", step.script, 9 if f'"{self.boot_id}"' in step.script else 0)
+            return Result("fresh", step.script, 9 if f"!= {self.boot_id} " in step.script else 0)
         if step.name.removeprefix("offer.").startswith(OTHER_DRIVERS):
             return Result(step.name, step.script, NOT_HERE)
         assert step.name.startswith(PROBES), f"unexpected step {step.name}"
