@@ -44,7 +44,9 @@ class Family:
 
     `channel`: options of update_channel that change it, and the `host_state.channel` that comes of them.
     `never_up`: the options that lead to a version which panics, and its digest; None where no boot loader counts boots.
-    `refusals`: for each capability that is lacking, words of the refusal.
+    `refusals`: for each capability that is lacking, words of the refusal; `guard` where the OS has no place for ours.
+    `boot_tries`: how many boots the boot loader grants, where that is not for us to say.
+    `variables`: of the host in a rollout, beside those that all have.
     `prepare`: options of native_updater for an OS whose own updater, as long as it may act, lets nobody else update.
     They are set in every scenario but the updater's own.
     """
@@ -63,6 +65,12 @@ class Family:
     refusals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_machines: tuple[str, ...] = ()
     prepare: Mapping[str, Any] | None = None
+    boot_tries: int = 2
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def guarded(self) -> bool:
+        return "guard" not in self.refusals
 
 
 def load(name: str) -> Family:

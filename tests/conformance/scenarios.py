@@ -17,6 +17,11 @@ Task = dict[str, Any]
 PLENTY: dict[str, Any] = {"confirm_within": 3600, "timeout": 4000}
 
 
+def plenty(family: Family) -> dict[str, Any]:
+    """How to boot, in time that is never over; where there is no place for a guard, without one."""
+    return PLENTY if family.guarded else {"unguarded": "allow", **PLENTY}
+
+
 def task(name: str, module: str, check: bool = False, **options: Any) -> Task:
     full = module if "." in module or module == "simhost" else f"flotilla.container_os.{module}"
     return {"name": name, full: options, **({"check_mode": True} if check else {})}
@@ -45,9 +50,10 @@ def life(family: Family) -> list[Task]:
         task("stage again", "deployment"),
         task("boot, refused", "deployment_boot", reboot="refuse"),
         task("boot, deferred", "deployment_boot", reboot="defer"),
-        task("boot, checked", "deployment_boot", check=True),
+        *([] if family.guarded else [task("boot, unguarded", "deployment_boot")]),
+        task("boot, checked", "deployment_boot", check=True, **plenty(family)),
         look("not booted"),
-        task("boot", "deployment_boot", digest=family.offer["digest"], **PLENTY),
+        task("boot", "deployment_boot", digest=family.offer["digest"], **plenty(family)),
         look("booted"),
         task("boot again", "deployment_boot", digest=family.offer["digest"]),
         task("confirm, checked", "deployment_confirm", check=True),
@@ -76,9 +82,11 @@ ASKED: dict[str, dict[str, Any]] = {
 
 def unconfirmed(family: Family) -> list[Task]:
     """Nobody confirms: the guard goes back by itself, whatever we do."""
+    if not family.guarded:
+        return []
     return [
         task("stage", "deployment"),
-        task("boot", "deployment_boot", **PLENTY),
+        task("boot", "deployment_boot", **plenty(family)),
         look("on trial"),
         look("the deadline passes", elapse="flotilla-guard-expire.timer", boots=3),
         task("observe", "deployment_info"),
@@ -90,11 +98,11 @@ def unconfirmed(family: Family) -> list[Task]:
 def never_up(family: Family) -> list[Task]:
     """What is booted never comes up; where the boot loader counts, it goes back."""
     if family.never_up is None:
-        return [task("stage", "deployment"), task("boot", "deployment_boot", **PLENTY)]
+        return [task("stage", "deployment"), task("boot", "deployment_boot", **plenty(family))]
     return [
         task("follow", "update_channel", **family.never_up["channel"]),
         task("stage", "deployment"),
-        task("boot", "deployment_boot", **PLENTY),
+        task("boot", "deployment_boot", **plenty(family)),
         look("tries"),
         task("observe", "deployment_info"),
     ]
@@ -107,7 +115,7 @@ def power(family: Family) -> list[Task]:
         look("cut", power="cut", boots=2),
         task("observe", "deployment_info"),
         task("stage again", "deployment"),
-        task("boot", "deployment_boot", **PLENTY),
+        task("boot", "deployment_boot", **plenty(family)),
         look("cut on trial", power="cut", boots=4),
         task("observe on trial", "deployment_info"),
         task("confirm", "deployment_confirm"),

@@ -50,7 +50,10 @@ def _played(folder: Path, machines: dict[str, Machine]) -> Site:
         "report_directory": str(folder / "reports"),
         "report_formats": ["json"],
     }
-    hosts = {name: {"simhost_machine": str(machine.folder)} for name, machine in machines.items()}
+    hosts = {
+        name: {"simhost_machine": str(machine.folder), **load(machine.family).variables}
+        for name, machine in machines.items()
+    }
     (folder / "inventory.json").write_text(json.dumps({"fleet": {"hosts": hosts, "vars": common}}))
     outputs, codes, boots = [], [], []
     # Confinement is the kernel's, and that is not the hosts' own.

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """bottlerocket: Bottlerocket, driven through its API from one of its host containers.
 
-Nothing of ours runs on the OS itself: the steps run in the admin container (or the control container), where `apiclient`
-speaks to the host's API. Two partition sets; the API writes the other one, and makes it the next boot by an order of its
-own. The boot flags are seen, and set for a rollback, only from a container that may do everything (the admin container).
+Nothing of ours runs on the OS itself: the steps run in the admin container (or the control container), where
+`apiclient` speaks to the host's API. Two partition sets; the API writes the other one, and makes it the next boot by an
+order of its own. The boot flags are seen, and set for a rollback, only from a container that may do everything (the
+admin container).
 
 Facts of the tools: bottlerocket-core-kit sources/api/{thar-be-updates,apiclient,apiserver}, sources/updater/{updog,
 signpost}; bottlerocket-admin-container sheltie; docs/families.
@@ -75,14 +76,14 @@ class Bottlerocket:
     # TUF metadata with a root of trust in the image: there is no way around it.
     channel_rules = ChannelRules(parts=("name", "source"), verifications=(Verification.SIGN,), keys=False)
     lacks: Mapping[str, str] = {
-        "hold_updater": "Bottlerocket updates itself only when it is told to; an operator in the cluster (brupop, the ECS "
-        "updater) that tells it so is held there",
-        "kernel_arguments": "they are a setting of the whole host (settings.boot.kernel-parameters), for both partition "
-        "sets at once, so that no boot could be guarded",
+        "hold_updater": "Bottlerocket updates itself only when it is told to; an operator in the cluster (brupop, the "
+        "ECS updater) that tells it so is held there",
+        "kernel_arguments": "they are a setting of the whole host (settings.boot.kernel-parameters), for both "
+        "partition sets at once, so that going back would not undo them",
     }
     no_guard = (
-        "Bottlerocket has no place for a guard, as nothing but its own image and containers starts at boot; its boot loader "
-        "goes back by itself from what does not come up, not from what comes up and is not confirmed"
+        "Bottlerocket has no place for a guard, as nothing but its own image and containers starts at boot; its boot "
+        "loader goes back by itself from what does not come up, not from what comes up and is not confirmed"
     )
 
     def probes(self) -> tuple[Step, ...]:
@@ -188,8 +189,8 @@ class Bottlerocket:
 
     def unstage(self, state: HostState) -> Step:
         raise Refused(
-            "cannot unstage: Bottlerocket has no command that drops what is written to the other partition set; nothing "
-            "boots it but deployment_boot, and with the next boot it is forgotten"
+            "cannot unstage: Bottlerocket has no command that drops what is written to the other partition set; "
+            "nothing boots it but deployment_boot, and with the next boot it is forgotten"
         )
 
     def release(self, state: HostState, target: Deployment) -> Step:

@@ -4,6 +4,8 @@
 STORE=/.bottlerocket/host-containers/current/flotilla/bottlerocket
 # The longest pause between two looks at the dispatcher (s). Looked at too often, the API server is busy for others.
 LONGEST=5
+# How many looks in a row may show nothing of what was ordered.
+PATIENCE=5
 
 fail() { # fail WORDS...: the first word is for `explain` in bottlerocket.py
   echo "flotilla: $*"
@@ -55,13 +57,13 @@ act() {
     case $? in
       0) ;;
       2) continue ;;
-      *) unknown=$((unknown + 1)); [ $unknown -lt 6 ] || { echo "the API does not answer"; return 1; }; continue ;;
+      *) unknown=$((unknown + 1)); [ $unknown -lt $PATIENCE ] || { echo "the API does not answer"; return 1; }; continue ;;
     esac
-    [ "$(printf '%s' "$now" | word cmd_type)" = "$1" ] && [ "$(stamp "$now")" != "$was" ] || {
+    if [ "$(printf '%s' "$now" | word cmd_type)" != "$1" ] || [ "$(stamp "$now")" = "$was" ]; then
       unknown=$((unknown + 1))
-      [ $unknown -lt 6 ] || { echo "the dispatcher took no $1"; return 1; }
+      [ $unknown -lt $PATIENCE ] || { echo "the dispatcher took no $1"; return 1; }
       continue
-    }
+    fi
     [ "$(printf '%s' "$now" | word cmd_status)" = Success ] && return 0
     printf '%s' "$now" | sed -n 's/.*"stderr" *: *"\(\([^"\\]\|\\.\)*\)".*/\1/p' | sed 's/\\n/ /g; s/\\"/"/g'
     return 1
@@ -100,5 +102,5 @@ go_back() { # the other set boots next
   on_host signpost rollback-to-inactive || return 1
   now=$(on_host signpost status) || return 1
   active=$(printf '%s\n' "$now" | sed -n 's/^Active: *//p') next=$(printf '%s\n' "$now" | sed -n 's/^Next: *//p')
-  [ -n "$next" ] && [ "$next" != None ] && [ "$next" != "$active" ] || { echo "$active still boots next" >&2; return 1; }
+  case $next in "" | None | "$active") echo "$active still boots next" >&2; return 1 ;; esac
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What Bottlerocket's `apiclient` and `signpost` print, and the record of ours beside them.
 
-Sources: bottlerocket-core-kit sources/api/thar-be-updates/src/status.rs, sources/updater/signpost/src/{state,gptprio}.rs,
-sources/api/apiclient.
+Sources: bottlerocket-core-kit sources/api/thar-be-updates/src/status.rs, sources/api/apiclient,
+sources/updater/signpost/src/{state,gptprio}.rs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OS = "the output of `apiclient get os`"
 SETTINGS = "the output of `apiclient get settings.updates`"
 SETS = "the output of `signpost status`"
 
-# semver, as the API prints it; names of variants and architectures are those of the repositories (aws-k8s-1.31, x86_64).
+# semver, as the API prints it; variants and architectures are called as in the repositories (aws-k8s-1.31, x86_64).
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 _WORD = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 _SET = re.compile(

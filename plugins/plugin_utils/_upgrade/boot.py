@@ -60,8 +60,8 @@ def boot(host: Host, clock: Clock, wish: BootWish, check: bool, permission: Perm
 
     A host that runs the wanted digest already is left alone, so that a run that was cut off can be repeated.
     `permission` is asked for at the last moment, when all else is known to be in order.
-    Raises Refused (nothing to boot, another digest, no consent, no permission, no place for a guard), FlotillaError with `phase`
-    (rolled_back, failed, unreachable) when the host did not come back on the target.
+    Raises Refused (nothing to boot, another digest, no consent, no permission, no place for a guard), FlotillaError
+    with `phase` (rolled_back, failed, unreachable) when the host did not come back on the target.
     """
     validate(wish)
     observed = observe(host)

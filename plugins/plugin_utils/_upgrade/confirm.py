@@ -17,8 +17,8 @@ from .observe import observe
 def confirm(host: Host, digest: str | None, check: bool) -> Outcome:
     """Confirm what runs on `host`; with `digest`, only if that is what runs.
 
-    Raises Refused (something else runs, its OS does not count it as good yet, or nothing is on trial but the guard is armed for a boot to come),
-    ToolFailed (the deadline has passed and the host is going back already).
+    Raises Refused (something else runs, its OS does not count it as good yet, or nothing is on trial but the guard is
+    armed for a boot to come), ToolFailed (the deadline has passed and the host is going back already).
     """
     observed = observe(host)
     state = observed.state

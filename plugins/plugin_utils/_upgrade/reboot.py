@@ -85,11 +85,8 @@ def order_reboot(
     if permission is not None:
         in_time = _in_time(host, driver, permission)
         late = f"echo 'the permission to reboot is over' >&2; exit {TOO_LATE}"
-        ordered = (
-            Step("in_time", f"{in_time} || {{ {late}; }}", required=True),
-            *steps,
-            reboot_step(driver, in_time, undo),
-        )
+        first = Step("in_time", f"{in_time} || {{ {late}; }}", required=True)
+        ordered = (first, *steps, reboot_step(driver, in_time, undo))
     results = host.run(ordered)
     if permission is not None and results["in_time"].rc == TOO_LATE:
         raise Refused(
@@ -127,8 +124,8 @@ def wait_for_boot(
 ) -> Return | None:
     """Wait until `host` answers with another boot id than `boot_id_before`; observe it in the same round trip.
 
-    Returns None when it does not within `timeout` seconds after `began` (monotonic). Raises FlotillaError when it can be
-    reached and cannot be observed.
+    Returns None when it does not within `timeout` seconds after `began` (monotonic). Raises FlotillaError when it can
+    be reached and cannot be observed.
     """
     fresh = Step(
         "fresh",
