@@ -21,6 +21,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.per
 
 
 class ActionModule(HostAction):
+    BY_DRIVER = True
     SPEC = {
         "digest": {"type": "str"},
         "reboot": {"type": "str", "choices": ["allow", "defer", "refuse"], "default": "allow"},

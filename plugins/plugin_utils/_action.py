@@ -93,8 +93,21 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
 class HostAction(ControllerAction):
     """An action that reads or changes the host of its task."""
 
+    # Whether it works by a connection whose commands run on the controller: all that it does goes through a driver.
+    BY_DRIVER: ClassVar[bool] = False
+
     _requires_connection = True
 
+    @property
+    def on_controller(self) -> bool:
+        """Whether the connection runs commands on the controller, for a host that has no shell."""
+        return bool(getattr(self._connection, "on_controller", False))
+
     def host(self, task_vars: Mapping[str, Any]) -> ConnectionHost:
+        """Return the host. Raises Refused where the action would look at the controller instead."""
         name = str(task_vars.get("inventory_hostname", self._task.delegate_to or "host"))
+        if self.on_controller and not self.BY_DRIVER:
+            raise Refused(
+                f"cannot use {self._task.action} on {name}: it has no shell; this would look at the controller instead"
+            )
         return ConnectionHost(self, name, lambda message: self.say(f"{name}: {message}"))

@@ -45,8 +45,9 @@ class Family:
     `channel`: options of update_channel that change it, and the `host_state.channel` that comes of them.
     `never_up`: the options that lead to a version which panics, and its digest; None where no boot loader counts boots.
     `refusals`: for each capability that is lacking, words of the refusal; `guard` where the OS has no place for ours.
+    `power_cut_boots`: what is staged is the next boot, also after a power cut.
     `boot_tries`: how many boots the boot loader grants, where that is not for us to say.
-    `variables`: of the host in a rollout, beside those that all have.
+    `variables`: of the host, beside those that all have.
     `prepare`: options of native_updater for an OS whose own updater, as long as it may act, lets nobody else update.
     They are set in every scenario but the updater's own.
     """
@@ -62,11 +63,17 @@ class Family:
     never_up: Mapping[str, Any] | None = None
     kernel_argument: str | None = None
     power_cut_unstages: bool = False
+    power_cut_boots: bool = False
     refusals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_machines: tuple[str, ...] = ()
     prepare: Mapping[str, Any] | None = None
     boot_tries: int = 2
     variables: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_shell(self) -> bool:
+        """Whether anything but our modules can run there."""
+        return "ansible_connection" not in self.variables
 
     @property
     def guarded(self) -> bool:

@@ -63,6 +63,7 @@ def life(family: Family) -> list[Task]:
         task("stage what runs", "deployment"),
         *([] if "rollback" in family.refusals else back),
         task("what is left", "ansible.builtin.raw", _raw_params=LEFT),
+        task("what no module may look at", "mac_info"),
         task("observe at the end", "deployment_info"),
     ]
 
@@ -110,13 +111,15 @@ def never_up(family: Family) -> list[Task]:
 
 def power(family: Family) -> list[Task]:
     """The power is cut: before the boot, and again on trial."""
+    # Where a power cut boots what is staged, there is no boot of ours after it.
+    digest = {"digest": family.offer["digest"]} if family.power_cut_boots else {}
     return [
         task("stage", "deployment"),
         look("cut", power="cut", boots=2),
         task("observe", "deployment_info"),
         task("stage again", "deployment"),
-        task("boot", "deployment_boot", **plenty(family)),
-        look("cut on trial", power="cut", boots=4),
+        task("boot", "deployment_boot", **digest, **plenty(family)),
+        look("cut on trial", power="cut", boots=3 if family.power_cut_boots else 4),
         task("observe on trial", "deployment_info"),
         task("confirm", "deployment_confirm"),
     ]

@@ -61,7 +61,10 @@ class Fleet:
             self._play(machines)
 
     def _play(self, machines: dict[str, Machine]) -> None:
-        hosts = {name: {"simhost_machine": str(machine.folder)} for name, machine in machines.items()}
+        hosts = {
+            name: {"simhost_machine": str(machine.folder), **load(machine.family).variables}
+            for name, machine in machines.items()
+        }
         variables = {"ansible_connection": "simhost"}
         self._write("inventory.json", {"all": {"hosts": hosts, "vars": variables}})
         for family, scenario in self.wanted:

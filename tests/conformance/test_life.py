@@ -131,7 +131,16 @@ def test_roll_back(told: Tale, family: Family) -> None:
     _unchanged(told["roll back again"], "is running already")
 
 
-def test_nothing_of_ours_is_left(told: Tale) -> None:
-    assert told["what is left"].status == "ok"
-    assert told["what is left"].result["stdout"] == ""
+def test_nothing_of_ours_is_left(told: Tale, family: Family) -> None:
     assert told["observe at the end"].state["guard"] is None
+    if family.has_shell:
+        assert told["what is left"].status == "ok"
+        assert told["what is left"].result["stdout"] == ""
+
+
+def test_without_a_shell_nothing_runs_that_would_run_on_the_controller(told: Tale, family: Family) -> None:
+    raw, module = told["what is left"], told["what no module may look at"]
+    assert (raw.status, module.status) == (("ok", "ok") if family.has_shell else ("failed", "failed"))
+    if not family.has_shell:
+        assert "has no shell" in raw.msg
+        assert "this would look at the controller instead" in module.msg

@@ -133,6 +133,13 @@ class CanRollBack(Protocol):
 
 
 @runtime_checkable
+class RollsBackAtOnce(CanRollBack, Protocol):
+    """Its step that rolls back reboots the host, too; there is no way to put that off."""
+
+    rolls_back_at_once: bool
+
+
+@runtime_checkable
 class LocksStaged(Protocol):
     """Stages behind a lock: a reboot alone drops what is staged, until it is released."""
 

@@ -37,7 +37,7 @@ word() { # word KEY: of the status on stdin, outside of all images
 image() { # image KEY: of the status on stdin, as VERSION VARIANT ARCH
   found=$(sed -n "s/.*\"$1\" *: *{\([^{}]*\)}.*/\1/p; s/.*\"$1\" *: *{[^{}]*\"image\" *: *{\([^{}]*\)}.*/\1/p" | head -n 1)
   [ -n "$found" ] || return 0
-  for key in version variant arch; do printf '%s' "$found" | word $key; done | tr '\n' ' ' | sed 's/ $//'
+  for key in version variant arch; do printf '%s\n' "$found" | word $key; done | tr '\n' ' ' | sed 's/ $//'
 }
 
 stamp() { # stamp STATUS: which command was the last one

@@ -16,9 +16,10 @@ from .bootc import Bootc
 from .bottlerocket import Bottlerocket
 from .ostree import OSTree
 from .rpm_ostree import RpmOSTree
+from .talos import Talos
 from .update_engine import UpdateEngine
 
-DRIVERS: tuple[Driver, ...] = (Bottlerocket(), Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
+DRIVERS: tuple[Driver, ...] = (Talos(), Bottlerocket(), Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (

@@ -72,21 +72,29 @@ class Return:
 
 
 def order_reboot(
-    host: Host, driver: Driver, steps: tuple[Step, ...], goal: str, permission: Permission | None = None, undo: str = ""
+    host: Host,
+    driver: Driver,
+    steps: tuple[Step, ...],
+    goal: str,
+    permission: Permission | None = None,
+    undo: str = "",
+    reboots: bool = True,
 ) -> Results:
     """Run `steps`, then order the reboot, in one round trip. Each step must be required.
+
+    `reboots`: whether an order of its own is needed for that, or the last of `steps` does it.
 
     With `permission` it is asked for before anything is done, and the host itself lets it run out: it carries out no
     step of an order that reaches it too late, and where it was held up itself after the steps, it runs `undo` (sh)
     instead of the reboot.
     Raises ToolFailed("cannot GOAL: ...") when a step failed, Refused without permission: then nothing was ordered.
     """
-    ordered: tuple[Step, ...] = (*steps, reboot_step(driver))
+    ordered: tuple[Step, ...] = (*steps, *((reboot_step(driver),) if reboots else ()))
     if permission is not None:
         in_time = _in_time(host, driver, permission)
         late = f"echo 'the permission to reboot is over' >&2; exit {TOO_LATE}"
         first = Step("in_time", f"{in_time} || {{ {late}; }}", required=True)
-        ordered = (first, *steps, reboot_step(driver, in_time, undo))
+        ordered = (first, *steps, *((reboot_step(driver, in_time, undo),) if reboots else ()))
     results = host.run(ordered)
     if permission is not None and results["in_time"].rc == TOO_LATE:
         raise Refused(
