@@ -48,7 +48,8 @@ remember() { talos meta write $RECORD "flotilla $*"; } # remember STATE BEFORE T
 stage() { # stage IMAGE BEFORE TO BOOT-ID
   # From here on the other slot holds what it held no more.
   said=$(remember installing "$2" "$3" "$4" 2>&1) || { echo "flotilla: no_record $said"; return 1; }
-  said=$(talos upgrade --image "$1" --no-reboot --progress plain 2>&1) || { echo "flotilla: not_installed $said"; return 1; }
+  said=$(talos upgrade --image "$1" --no-reboot --progress plain 2>&1) ||
+    { echo "flotilla: not_installed $said"; return 1; }
   printf '%s\n' "$said"
   case $said in
     *"upgrade completed"*) ;;
@@ -58,7 +59,12 @@ stage() { # stage IMAGE BEFORE TO BOOT-ID
 }
 
 go_back() { # go_back BEFORE TO BOOT-ID
-  remember back "$1" "$2" "$3" && talos rollback
+  remember back "$1" "$2" "$3" || return 1
+  said=$(talos rollback 2>&1) && return 0
+  # It may be gone before its answer is here: whether it goes back is proven by its next boot.
+  case $said in *"code = Unavailable"*) return 0 ;; esac
+  printf '%s\n' "$said" >&2
+  return 1
 }
 
 # By the boot loader, whatever is prepared: a kexec would not ask it. Not drained: that is for the hooks of a rollout.

@@ -55,7 +55,9 @@ class Result:
         if self.rc is None:
             raise FlotillaError(f"cannot {goal}: a step before it failed")
         if self.rc != 0:
-            raise ToolFailed(goal, " ".join(self.script.split()), self.rc, self.stderr, self.stdout)
+            # Functions stand before the command that calls them.
+            command = self.script.strip().rpartition("\n")[2]
+            raise ToolFailed(goal, " ".join(command.split()), self.rc, self.stderr, self.stdout)
         return self
 
 
