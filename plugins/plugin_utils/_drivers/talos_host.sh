@@ -26,8 +26,9 @@ install_image() {
     machine && depth <= machine { machine = install = 0; over = 1 }
     install && depth <= install { install = 0 }
     $1 == "machine:" && !machine && !over { machine = depth }
-    machine && $1 == "install:" { install = depth }
-    install && $1 == "image:" && image == "" { image = $2 }
+    install && !child { child = depth }
+    install && depth == child && $1 == "image:" { image = $2 }
+    machine && !install && $1 == "install:" { install = depth; child = 0 }
     END { if (failed) exit 1; gsub(/["\047]/, "", image); print image }'
 }
 
