@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import connection_loader
+
+from ansible_collections.flotilla.container_os.plugins.connection.talos import Connection
 
 PROGRAM = "/bin/sh -c 'exec /bin/sh -s'"
 ANSWER = "0f0f0f0f-0000-0000-0000-000000000000"
@@ -26,9 +27,11 @@ def talosctl(tmp_path: Path) -> Path:
 
 
 def _connection(executable: Path | str, **options: Any) -> Any:
-    connection = connection_loader.get("flotilla.container_os.talos", PlayContext())
-    given = {"executable": str(executable), "node": "10.5.0.2", **options}
-    connection.set_options(direct=given)
+    """What Ansible makes of variables, ini and environment is seen in whole plays (tests/conformance)."""
+    absent = dict.fromkeys(("endpoints", "context", "talosconfig"))
+    given = {**absent, "executable": str(executable), "node": "10.5.0.2", "timeout": 15, **options}
+    connection: Any = Connection(PlayContext())
+    connection.get_option = given.__getitem__
     return connection
 
 

@@ -142,10 +142,7 @@ def test_machine_that_is_not_ready_is_unsettled() -> None:
     ("image", "channel"),
     [
         (f"{SOURCE}:v1.14.0", Channel("v1.14.0", SOURCE, Verification.NONE)),
-        (
-            "ghcr.io/siderolabs/installer:latest",
-            Channel(None, "ghcr.io/siderolabs/installer:latest", Verification.NONE),
-        ),
+        ("ghcr.io/x/installer:latest", Channel(None, "ghcr.io/x/installer:latest", Verification.NONE)),
         ("", None),
     ],
 )
@@ -225,7 +222,7 @@ def test_reboot_goes_through_the_boot_loader() -> None:
     ("log", "cause"),
     [
         (
-            "flotilla: not_installed error: another installation/upgrade is already in progress\n",
+            "flotilla: not_installed another installation/upgrade is already in progress\n",
             "another installation",
         ),
         ("flotilla: not_installed write: no space left on device\n", "its disk is full"),
@@ -282,16 +279,14 @@ def _in_shell(tmp_path: Path, answer: str, script: str, rc: int = 0) -> subproce
     ("config", "image"),
     [
         (CONFIG, "ghcr.io/siderolabs/installer:v1.14.0"),
-        (CONFIG.replace('            image: "ghcr.io/siderolabs/installer:v1.14.0"\n', ""), "not/this:v0.0.1"),
+        (CONFIG.replace('            image: "ghcr.io/siderolabs/installer:v1.14.0"\n', ""), ""),
         (CONFIG.replace("        install:\n            #", "        other:\n            #"), ""),
     ],
 )
 def test_only_the_installer_image_leaves_the_machine_configuration(tmp_path: Path, config: str, image: str) -> None:
     done = _in_shell(tmp_path, config, "install_image")
     assert (done.returncode, done.stderr) == (0, "")
-    if image != "not/this:v0.0.1":
-        assert done.stdout == f"{image}\n"
-    assert "secret" not in done.stdout
+    assert done.stdout == f"{image}\n"
     assert _in_shell(tmp_path, "", "install_image", rc=1).returncode == 1
 
 
