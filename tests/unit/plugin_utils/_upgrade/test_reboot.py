@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.ostree import OSTree
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.talos import Talos
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import (
     CannotParse,
     FlotillaError,
@@ -171,3 +172,19 @@ def test_clock_that_cannot_be_read_is_no_permission(shell: Shell) -> None:
     with pytest.raises(CannotParse, match="not a boot id and a number"):
         _order(shell, Granted(60))
     assert shell.changed == set()
+
+
+def test_host_beside_which_we_are_says_itself_which_boot_it_is(talos: Any, clock: Any) -> None:
+    driver = Talos()
+    assert "order_reboot" in reboot.reboot_step(driver).script
+    assert "systemctl" not in reboot.reboot_step(driver).script
+    assert reboot.boot_id_of(OSTree()) == "cat /proc/sys/kernel/random/boot_id"
+    # Its API comes up after its kernel: what cannot be observed yet is asked again.
+    tries = iter(["", "", "v1.14.0"])
+    talos.acts["os"] = lambda host: setattr(host, "runs", next(tries, "v1.14.0"))
+    talos.boot_id = "00000001-0000-4000-8000-000000000000"
+    before = "00000000-0000-4000-8000-000000000000"
+    back = wait_for_boot(talos, driver, clock, before, 60, clock.monotonic(), "booting")
+    assert back is not None
+    assert back.observed.state.booted is not None
+    assert back.observed.state.booted.version == "v1.14.0"

@@ -220,3 +220,11 @@ def test_systemd_that_gives_no_answer_is_not_taken_for_none(
     else:
         with pytest.raises(error, match="Failed to connect to bus"):
             set_updater(host, HELD, None, check=False)  # type: ignore[arg-type]
+
+
+def test_units_beside_the_os_are_not_the_hosts(talos: Any) -> None:
+    with pytest.raises(Refused, match="cannot set sshd.service on h1: our steps run beside its OS"):
+        set_updater(talos, HELD, ["sshd.service"], check=False)
+    result = set_updater(talos, HELD, None, check=False).result(diff=False)
+    assert not result["changed"]
+    assert result["msg"] == "h1 has no native updater that is known: Talos never updates itself"
