@@ -27,7 +27,7 @@ description:
 author:
   - The flotilla maintainers (@flotilla)
 requirements:
-  - talosctl 1.13 or later on the controller
+  - talosctl on the controller; to upgrade, one that knows C(upgrade --no-reboot), as that of Talos 1.14 does
 options:
   node:
     description: The host's own address, as its API knows it.

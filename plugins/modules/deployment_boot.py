@@ -60,7 +60,6 @@ options:
     type: str
     choices: [refuse, allow]
     default: refuse
-    version_added: 0.1.0
 extends_documentation_fragment:
   - flotilla.container_os.permission
 notes:

@@ -205,7 +205,9 @@ class Talos:
 
 def _on_host(script: str) -> str:
     """Return sh that runs `script` with the functions of talos_host.sh, where the connection is to a Talos host."""
-    functions = Path(__file__).with_name("talos_host.sh").read_text(encoding="utf-8")
+    # Without comments: some shells look for quotes in them where all this stands in a substitution.
+    lines = Path(__file__).with_name("talos_host.sh").read_text(encoding="utf-8").splitlines()
+    functions = "\n".join(line.partition(" # ")[0] for line in lines if not line.lstrip().startswith("#"))
     return f'[ -n "$FLOTILLA_TALOS_NODE" ] || exit {NOT_HERE}\n{functions}\n{script}'
 
 

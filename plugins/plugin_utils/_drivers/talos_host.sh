@@ -38,7 +38,7 @@ record() {
     return 0
   fi
   case $told in
-    *"code = NotFound"* | *"doesn't exist"*) return 0 ;;
+    (*"code = NotFound"* | *"doesn't exist"*) return 0 ;;
   esac
   printf '%s\n' "$told" >&2
   return 1
@@ -53,8 +53,8 @@ stage() { # stage IMAGE BEFORE TO BOOT-ID
     { echo "flotilla: not_installed $said"; return 1; }
   printf '%s\n' "$said"
   case $said in
-    *"upgrade completed"*) ;;
-    *) echo "flotilla: not_installed talosctl did not say that it was completed"; return 1 ;;
+    (*"upgrade completed"*) ;;
+    (*) echo "flotilla: not_installed talosctl did not say that it was completed"; return 1 ;;
   esac
   said=$(remember installed "$2" "$3" "$4" 2>&1) || { echo "flotilla: no_record $said"; return 1; }
 }
@@ -63,10 +63,17 @@ go_back() { # go_back BEFORE TO BOOT-ID
   remember back "$1" "$2" "$3" || return 1
   said=$(talos rollback 2>&1) && return 0
   # It may be gone before its answer is here: whether it goes back is proven by its next boot.
-  case $said in *"code = Unavailable"*) return 0 ;; esac
+  case $said in (*"code = Unavailable"*) return 0 ;; esac
   printf '%s\n' "$said" >&2
   return 1
 }
 
 # By the boot loader, whatever is prepared: a kexec would not ask it. Not drained: that is for the hooks of a rollout.
-order_reboot() { talos reboot --mode powercycle --drain=false --wait=false; }
+order_reboot() {
+  said=$(talos reboot --mode powercycle --drain=false --wait=false 2>&1) && return 0
+  # Up to 1.13 it drains nothing.
+  case $said in
+    (*"unknown flag: --drain"*) talos reboot --mode powercycle --wait=false ;;
+    (*) printf '%s\n' "$said" >&2; return 1 ;;
+  esac
+}

@@ -327,3 +327,19 @@ def test_rollback_whose_answer_is_lost_is_left_to_the_proof(tmp_path: Path) -> N
     assert _in_shell(tmp_path, lost, script, rc=1).returncode == 0
     refused = _in_shell(tmp_path, _read("error-rollback-grub.stderr"), script, rc=1)
     assert (refused.returncode, "label does not exist" in refused.stderr) == (1, True)
+
+
+def test_talosctl_that_drains_nothing_is_not_asked_not_to(tmp_path: Path) -> None:
+    script = (
+        'talos() { echo "$*"; case "$*" in *drain*) echo "unknown flag: --drain"; return 1 ;; esac; }\norder_reboot'
+    )
+    assert _in_shell(tmp_path, "", script).stdout == "reboot --mode powercycle --wait=false\n"
+    refused = _in_shell(tmp_path, "PermissionDenied\n", "order_reboot", rc=1)
+    assert (refused.returncode, refused.stderr) == (1, "PermissionDenied\n")
+
+
+def test_its_part_stands_in_a_substitution() -> None:
+    for script in (DRIVER.boot_id(), DRIVER.uptime(), DRIVER.reboot()):
+        assert "#" not in script.replace("$#", "")
+        done = subprocess.run(["sh", "-n", "-c", f'[ "$({script})" = x ]'], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
