@@ -330,16 +330,14 @@ def test_rollback_whose_answer_is_lost_is_left_to_the_proof(tmp_path: Path) -> N
 
 
 def test_talosctl_that_drains_nothing_is_not_asked_not_to(tmp_path: Path) -> None:
-    script = (
-        'talos() { echo "$*"; case "$*" in *drain*) echo "unknown flag: --drain"; return 1 ;; esac; }\norder_reboot'
-    )
-    assert _in_shell(tmp_path, "", script).stdout == "reboot --mode powercycle --wait=false\n"
+    older = 'talos() { echo "$*"; case "$*" in *drain*) echo "unknown flag: --drain"; return 1 ;; esac; }'
+    assert _in_shell(tmp_path, "", f"{older}\norder_reboot").stdout == "reboot --mode powercycle --wait=false\n"
     refused = _in_shell(tmp_path, "PermissionDenied\n", "order_reboot", rc=1)
     assert (refused.returncode, refused.stderr) == (1, "PermissionDenied\n")
 
 
 def test_its_part_stands_in_a_substitution() -> None:
     for script in (DRIVER.boot_id(), DRIVER.uptime(), DRIVER.reboot()):
-        assert "#" not in script.replace("$#", "")
+        assert not [line for line in script.splitlines() if line.startswith("#") or " # " in line]
         done = subprocess.run(["sh", "-n", "-c", f'[ "$({script})" = x ]'], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
