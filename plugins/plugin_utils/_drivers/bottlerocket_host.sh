@@ -44,11 +44,12 @@ stamp() { # stamp STATUS: which command was the last one
   printf '%s' "$1" | sed -n 's/.*"most_recent_command" *: *{\(.*\)}.*/\1/p' | word timestamp
 }
 
-# act COMMAND URI: order it, and wait until the dispatcher says what became of it, as `apiclient update` does.
+# act COMMAND URI: order it, and wait until the dispatcher says what became of it, as `apiclient update` does. 2: it was
+# refused, and nothing was done.
 act() {
   before=$(status)
   was=$(stamp "$before")
-  said=$(apiclient raw -m POST -u "$2" 2>&1) || { echo "$said"; return 1; }
+  said=$(apiclient raw -m POST -u "$2" 2>&1) || { echo "$said"; return 2; }
   unknown=0 pause=1
   while :; do
     sleep $pause
@@ -81,13 +82,23 @@ stage() { # stage RUNNING WANTED: images as VERSION VARIANT ARCH
   now=$(status) || fail "failed the status cannot be read"
   chosen=$(printf '%s' "$now" | image chosen_update)
   [ "$chosen" = "$2" ] || fail "not_offered ${chosen:-nothing}"
-  # From here on the other set holds what it held no more.
-  remember "$1" "$2" || fail "failed the record of the sets cannot be written"
+  # Until it is written, nobody knows what the other set holds.
+  known=$(cat "$STORE/sets" 2>/dev/null)
+  rm -f "$STORE/sets"
   echo "downloading $chosen"
-  said=$(act prepare /actions/prepare-update) || fail "not_prepared $said"
+  said=$(act prepare /actions/prepare-update)
+  case $? in
+    0) ;;
+    2)
+      [ -z "$known" ] || remember "$known"
+      fail "not_prepared $said"
+      ;;
+    *) fail "not_prepared $said" ;;
+  esac
   now=$(status) || fail "failed the status cannot be read"
   written=$(printf '%s' "$now" | image staging_partition)
   [ "$written" = "$2" ] || fail "failed the dispatcher wrote ${written:-nothing}"
+  remember "$1" "$2" || fail "failed the record of the sets cannot be written"
 }
 
 activate() { # activate IMAGE: what is written, and is just that, boots next

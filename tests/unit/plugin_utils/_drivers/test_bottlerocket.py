@@ -279,3 +279,67 @@ def test_channel_that_is_none(name: str, source: str, cause: str) -> None:
 )
 def test_why_nothing_was_staged(log: str, cause: str) -> None:
     assert cause in (DRIVER.explain(_state(), NEW, log) or "")
+
+
+# -- its part in sh: what is recorded of the sets
+
+API = """#!/bin/sh
+echo "$*" >>{folder}/calls
+case "$*" in
+  "get /updates/status") cat {folder}/status ;;
+  *prepare*) [ ! -e {folder}/refuses ] || {{ echo "Status 423" >&2; exit 1; }}; cp {folder}/prepared {folder}/status ;;
+  *refresh*) sed -i 's/41.100000003Z/42.0Z/' {folder}/status ;;
+esac
+"""
+
+
+def _staged(
+    tmp_path: Path, prepared: str, refuses: bool = False
+) -> tuple[subprocess.CompletedProcess[str], str | None]:
+    """Stage on a host whose dispatcher leaves `prepared` behind; return what was said, and the record afterwards."""
+    (tmp_path / "apiclient").write_text(API.format(folder=tmp_path))
+    (tmp_path / "apiclient").chmod(0o755)
+    (tmp_path / "status").write_text(_read("updates-status-available.json"))
+    (tmp_path / "prepared").write_text(prepared)
+    if refuses:
+        (tmp_path / "refuses").touch()
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "sets").write_text("1.25.0 aws-k8s-1.31 x86_64\n1.24.0 aws-k8s-1.31 x86_64\n")
+    script = DRIVER.stage(_state(), NEW, False).replace("sleep $pause", ":")
+    script = script.replace("STORE=/.bottlerocket/host-containers/current/flotilla/bottlerocket", f"STORE={store}")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, env=environment)
+    record = store / "sets"
+    return done, record.read_text() if record.exists() else None
+
+
+def test_what_is_written_is_recorded(tmp_path: Path) -> None:
+    done, record = _staged(tmp_path, _read("updates-status-staged.json"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert record == RECORD
+
+
+def test_refused_work_leaves_the_record_as_it_was(tmp_path: Path) -> None:
+    done, record = _staged(tmp_path, "", refuses=True)
+    assert (done.returncode, "flotilla: not_prepared Status 423" in done.stdout) == (1, True)
+    assert record == "1.25.0 aws-k8s-1.31 x86_64\n1.24.0 aws-k8s-1.31 x86_64\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('"cmd_status":"Success"', '"cmd_status":"Failed"', "flotilla: not_prepared"),
+        (
+            '"version":"1.26.1","variant":"aws-k8s-1.31"},"next',
+            '"version":"1.26.0","variant":"aws-k8s-1.31"},"next',
+            "wrote 1.26.0",
+        ),
+    ],
+)
+def test_after_failed_work_nobody_knows_what_is_there(tmp_path: Path, before: str, after: str, said: str) -> None:
+    text = _read("updates-status-staged.json")
+    assert before in text
+    done, record = _staged(tmp_path, text.replace(before, after))
+    assert (done.returncode, said in done.stdout) == (1, True), done.stdout
+    assert record is None
