@@ -8,7 +8,7 @@ from family import Family
 from suite import Told
 
 REBOOTS = {"bottlerocket": "apiclient reboot", "talos": "talosctl reboot --mode powercycle"}
-# What would reach a container instead of the host. (The controller has no record of calls: its steps have no such words.)
+# What would reach a container instead of the host. (The controller has no record of calls.)
 NOT_THE_HOST = ("reboot ", "systemctl --no-block reboot", "systemctl mask", "systemctl disable")
 
 
