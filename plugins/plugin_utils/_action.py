@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
+from ._boot_server import SETTINGS, ServedHost, connected
 from ._errors import FlotillaError, Refused
 from ._host import ConnectionHost
+from ._model.host import Host
 from ._model.native import native
 
 
@@ -95,6 +97,10 @@ class HostAction(ControllerAction):
 
     _requires_connection = True
 
-    def host(self, task_vars: Mapping[str, Any]) -> ConnectionHost:
+    def host(self, task_vars: Mapping[str, Any]) -> Host:
         name = str(task_vars.get("inventory_hostname", self._task.delegate_to or "host"))
-        return ConnectionHost(self, name, lambda message: self.say(f"{name}: {message}"))
+        host = ConnectionHost(self, name, lambda message: self.say(f"{name}: {message}"))
+        if "flotilla_boot_server" not in task_vars:
+            return host
+        given = {key: self._templar.template(task_vars[key]) for key in SETTINGS if key in task_vars}
+        return ServedHost(host, lambda server: connected(self, task_vars, server), given)

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from .._model.host import Result, Results, Step
-from .._model.state import Channel, Deployment, HostState, Verification
+from .._model.state import Channel, Deployment, Fallback, Guard, HostState, Verification
 
 
 @dataclass(frozen=True)
 class View:
-    """What a driver sees in one observation: its part of `HostState`."""
+    """What a driver sees in one observation: its part of `HostState`.
+
+    `guard`, `fallback`: of a driver that `GuardsFromElsewhere`. `unguarded`: why no guard could be armed now.
+    """
 
     booted: Deployment | None
     staged: Deployment | None
@@ -26,6 +29,9 @@ class View:
     channel: Channel | None
     busy: str | None = None
     next_kernel_arguments: tuple[str, ...] | None = None
+    guard: Guard | None = None
+    fallback: Fallback | None = None
+    unguarded: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,27 @@ class CountsBoots(Protocol):
 
 
 @runtime_checkable
+class WorksElsewhere(Protocol):
+    """Stages at another place than the host; `place` is what its steps have for `Step.on`."""
+
+    place: str
+
+
+@runtime_checkable
+class GuardsFromElsewhere(Protocol):
+    """Its hosts keep nothing over a reboot: the guard stands elsewhere, and its `View` has the guard's records."""
+
+    def arm(self, target: Deployment, rollback_to: Deployment, confirm_within: int, boot_id: str) -> Step:
+        """A step that arms the guard and makes `target` the next boot; `boot_id` is that of the running boot."""
+
+    def confirm(self, booted: str) -> Step:
+        """A step that marks the deployment with id `booted` good and removes all that belongs to the guard."""
+
+    def disarm(self) -> Step:
+        """A step that calls the guard off, and makes what ran before the next boot if the target is that."""
+
+
+@runtime_checkable
 class CanSetKernelArguments(Protocol):
     """Can change the kernel arguments of the next boot."""
 
@@ -182,6 +209,11 @@ class GivesReasons(Protocol):
     """Says why it lacks a power: the reasons, by the words of `registry.capabilities`."""
 
     lacks: Mapping[str, str]
+
+
+def place_of(driver: Driver) -> str:
+    """Return where the work of `driver` is done, for `Step.on`."""
+    return driver.place if isinstance(driver, WorksElsewhere) else ""
 
 
 def reason_for_lack(driver: Driver, power: str) -> str:

@@ -12,12 +12,13 @@ from ._protocol import (
     Driver,
     HasNativeUpdater,
 )
+from .boot_image import BootImage
 from .bootc import Bootc
 from .ostree import OSTree
 from .rpm_ostree import RpmOSTree
 from .update_engine import UpdateEngine
 
-DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
+DRIVERS: tuple[Driver, ...] = (BootImage(), Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (

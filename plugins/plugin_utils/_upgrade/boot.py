@@ -69,6 +69,8 @@ def boot(host: Host, clock: Clock, wish: BootWish, check: bool, permission: Perm
     target = _staged(state, wish)
     if state.booted is None:
         raise Refused(f"cannot boot {named(target)}: the deployment that runs is not known, so there is no way back")
+    if observed.unguarded:
+        raise Refused(f"cannot boot {named(target)} on {host.name} under a guard: {observed.unguarded}")
     if wish.reboot is Consent.REFUSE:
         raise Refused(f"cannot boot {named(target)}: it needs a reboot, and reboot is refuse")
     predicted = replace(state, booted=target, staged=None, rollback=state.booted)
@@ -79,11 +81,11 @@ def boot(host: Host, clock: Clock, wish: BootWish, check: bool, permission: Perm
         why = f"would arm the guard and reboot from {named(state.booted)} into {named(target)}"
         return _outcome(state, predicted, why, changed=True)
     began = clock.monotonic()
-    arming = render.arm(driver, target, state.booted, wish.confirm_within, wish.tries)
+    arming = render.arm(driver, target, state.booted, wish.confirm_within, wish.tries, state.boot_id)
     # Armed before it is released: whatever ends this run in between, nothing boots unguarded.
     released = (driver.release(state, target),) if isinstance(driver, LocksStaged) else ()
     locked_again = f"{driver.lock_again()}; " if isinstance(driver, LocksStaged) else ""
-    undo = f"{locked_again}sh {render.SCRIPT} disarm"
+    undo = f"{locked_again}{render.undo(driver)}"
     order_reboot(host, (arming, *released), f"arm the guard on {host.name}", permission, undo=undo)
     host.say(f"guard armed, rebooting from {named(state.booted)} into {named(target)}")
     return _prove(host, clock, driver, state, target, wish, began)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .._drivers._protocol import Candidate, Driver, HasNativeUpdater
+from .._drivers._protocol import Candidate, Driver, GuardsFromElsewhere, HasNativeUpdater
 from .._drivers.registry import DRIVERS, capabilities
 from .._errors import CannotParse, Refused
 from .._guard.render import GUARD_PROBE
@@ -40,12 +40,16 @@ UPDATER_RECORD = "/var/lib/flotilla/native_updater/state"
 
 @dataclass(frozen=True)
 class Observed:
-    """One observation: the state, the driver that it is read with, and the results of the extra steps."""
+    """One observation: the state, the driver that it is read with, and the results of the extra steps.
+
+    `unguarded`: why no guard could be armed on this host now.
+    """
 
     state: HostState
     driver: Driver | None
     results: Results
     next_kernel_arguments: tuple[str, ...] | None = None
+    unguarded: str | None = None
 
     def driven(self, goal: str) -> Driver:
         """Return the driver. Raises Refused("cannot GOAL: ...") where no known mechanism is present."""
@@ -81,6 +85,8 @@ def read_state(results: Results, drivers: Sequence[Driver] = DRIVERS) -> Observe
     guard, fallback = parse_guard(results["guard"].stdout, boot_id)
     driver = next((driver for driver in drivers if driver.present(results)), None)
     view = driver.observe(results) if driver else None
+    if view and isinstance(driver, GuardsFromElsewhere):
+        guard, fallback = view.guard, view.fallback
     units = driver.updater_units if isinstance(driver, HasNativeUpdater) else ()
     state = HostState(
         driver=driver.name if driver else None,
@@ -99,7 +105,9 @@ def read_state(results: Results, drivers: Sequence[Driver] = DRIVERS) -> Observe
         kernel_arguments=tuple(results["cmdline"].text.split()),
         capabilities=capabilities(driver) if driver else (),
     )
-    return Observed(state, driver, results, view.next_kernel_arguments if view else None)
+    return Observed(
+        state, driver, results, view.next_kernel_arguments if view else None, view.unguarded if view else None
+    )
 
 
 def observe_offer(host: Host, version: str = LATEST, drivers: Sequence[Driver] = DRIVERS) -> tuple[Observed, Candidate]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .._drivers._protocol import place_of
 from .._errors import FlotillaError, Refused
 from .._guard import render
 from .._jobs import Job, run_job
@@ -41,7 +42,9 @@ def stage(host: Host, clock: Clock, wish: StageWish, check: bool) -> Outcome:
         return _outcome(before.state, state, reason, changed=False)
     _refuse_unsafe(state, target)
     # Also in check mode: here the driver says what it cannot do.
-    job = Job("stage", f"staging {named(target)}", driver.stage(state, target.digest, wish.allow_downgrade))
+    job = Job(
+        "stage", f"staging {named(target)}", driver.stage(state, target.digest, wish.allow_downgrade), place_of(driver)
+    )
     if check:
         predicted = replace(state, staged=replace(target, verified=None))
         return _outcome(state, predicted, f"would stage {named(target)}", changed=True)
