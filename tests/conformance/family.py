@@ -45,6 +45,8 @@ class Family:
     `channel`: options of update_channel that change it, and the `host_state.channel` that comes of them.
     `never_up`: the options that lead to a version which panics, and its digest; None where no boot loader counts boots.
     `refusals`: for each capability that is lacking, words of the refusal.
+    `never_up` may say what is particular: `boot` (options), `cause`, `words` of the evidence, `boots` until it is back.
+    `variables`: of its hosts in the inventory. `guard_timer`: the unit whose time is the guard's deadline.
     `prepare`: options of native_updater for an OS whose own updater, as long as it may act, lets nobody else update.
     They are set in every scenario but the updater's own.
     """
@@ -63,6 +65,13 @@ class Family:
     refusals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_machines: tuple[str, ...] = ()
     prepare: Mapping[str, Any] | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    guard_timer: str = "flotilla-guard-expire.timer"
+
+    @property
+    def beside(self) -> bool:
+        """Whether another machine stands beside each of its hosts."""
+        return (FAMILIES / self.name / "beside").exists()
 
 
 def load(name: str) -> Family:

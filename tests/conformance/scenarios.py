@@ -80,7 +80,7 @@ def unconfirmed(family: Family) -> list[Task]:
         task("stage", "deployment"),
         task("boot", "deployment_boot", **PLENTY),
         look("on trial"),
-        look("the deadline passes", elapse="flotilla-guard-expire.timer", boots=3),
+        look("the deadline passes", elapse=family.guard_timer, boots=3),
         task("observe", "deployment_info"),
         task("confirm too late", "deployment_confirm", digest=family.offer["digest"]),
         task("what is left", "ansible.builtin.raw", _raw_params=LEFT),
@@ -94,7 +94,7 @@ def never_up(family: Family) -> list[Task]:
     return [
         task("follow", "update_channel", **family.never_up["channel"]),
         task("stage", "deployment"),
-        task("boot", "deployment_boot", **PLENTY),
+        task("boot", "deployment_boot", **family.never_up.get("boot", PLENTY)),
         look("tries"),
         task("observe", "deployment_info"),
     ]
@@ -122,6 +122,26 @@ def away(family: Family) -> list[Task]:
         task("stage what is off", "deployment"),
         look("on", power="on"),
         task("observe", "deployment_info"),
+    ]
+
+
+def beside(family: Family) -> list[Task]:
+    """What stands beside the host is away, while the host itself answers; and comes back."""
+    if not family.beside:
+        return []
+    return [
+        task("stage", "deployment"),
+        look("off", beside=True, power="off"),
+        task("observe", "deployment_info"),
+        task("boot", "deployment_boot", **PLENTY),
+        look("on", beside=True, power="on"),
+        task("observe again", "deployment_info"),
+        task("boot again", "deployment_boot", **PLENTY),
+        look("cut on trial", beside=True, power="cut", boots=3),
+        task("observe on trial", "deployment_info"),
+        look("the deadline passes", elapse=family.guard_timer),
+        look("it is back", boots=3),
+        task("observe at the end", "deployment_info"),
     ]
 
 
@@ -185,7 +205,7 @@ def faults(family: Family) -> list[Task]:
 
 
 SCENARIOS: dict[str, Callable[[Family], list[Task]]] = {
-    one.__name__: one for one in (life, unconfirmed, never_up, power, away, channel, updater, arguments, faults)
+    one.__name__: one for one in (life, unconfirmed, never_up, power, away, beside, channel, updater, arguments, faults)
 }
 
 

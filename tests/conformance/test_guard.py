@@ -26,8 +26,10 @@ def test_nobody_confirms_and_it_goes_back_by_itself(told: Tale, family: Family) 
 
 
 @pytest.mark.scenario("unconfirmed")
-def test_a_guard_that_went_back_takes_its_units_along(told: Tale) -> None:
-    assert told["what is left"].result["stdout"].split() == ["/var/lib/flotilla/guard"]
+def test_a_guard_that_went_back_takes_its_units_along(told: Tale, family: Family) -> None:
+    # Where it stands beside the host, there was never anything of it on the host.
+    kept = [] if family.beside else ["/var/lib/flotilla/guard"]
+    assert told["what is left"].result["stdout"].split() == kept
 
 
 @pytest.mark.scenario("never_up")
@@ -39,10 +41,10 @@ def test_what_never_comes_up_is_given_up_by_the_boot_loader(told: Tale, family: 
     assert told["stage"].state["staged"]["digest"] == family.never_up["digest"]
     booted = told["boot"]
     assert (booted.status, booted.result.get("phase")) == ("failed", "rolled_back"), booted.msg
-    assert booted.result["cause"] == "boot_failed"
-    assert "the boot loader used up its tries" in booted.msg
+    assert booted.result["cause"] == family.never_up.get("cause", "boot_failed")
+    assert family.never_up.get("words", "the boot loader used up its tries") in booted.msg
     # The first boot, two tries, and the way back.
-    assert told["tries"].result["boots"] == 4
+    assert told["tries"].result["boots"] == family.never_up.get("boots", 4)
     seen = told["observe"].state
     assert (seen["booted"]["digest"], seen["guard"]) == (family.first["digest"], None)
     assert seen["last_fallback"]["target_digest"] == family.never_up["digest"]
@@ -74,3 +76,27 @@ def test_a_host_without_power_is_unreachable(told: Tale, family: Family) -> None
     assert told["observe"].status == "ok"
     assert told["observe"].state["booted"]["digest"] == family.first["digest"]
     assert told["observe"].state["staged"] is None
+
+
+@pytest.mark.scenario("beside")
+def test_what_stands_beside_it_and_is_away_is_not_taken_for_the_host(told: Tale, family: Family) -> None:
+    if not family.beside:
+        pytest.skip("nothing stands beside its hosts")
+    for name in ("observe", "boot"):
+        assert told[name].status == "failed", told[name].msg
+        assert "the boot server of" in told[name].msg
+        assert "no route to host" in told[name].msg
+    again = told["observe again"].state
+    assert (again["booted"]["digest"], again["staged"]["digest"]) == (family.first["digest"], family.offer["digest"])
+    assert again["boot_id"] == told["stage"].state["boot_id"]
+
+
+@pytest.mark.scenario("beside")
+def test_a_guard_beside_the_host_outlives_a_power_cut_there(told: Tale, family: Family) -> None:
+    if not family.beside:
+        pytest.skip("nothing stands beside its hosts")
+    assert told["boot again"].status == "ok", told["boot again"].msg
+    assert told["observe on trial"].state["guard"]["deadline"]
+    seen = told["observe at the end"].state
+    assert (seen["booted"]["digest"], seen["guard"]) == (family.first["digest"], None)
+    assert seen["last_fallback"]["cause"] == "not_confirmed"
