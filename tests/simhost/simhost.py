@@ -50,7 +50,7 @@ class Machine:
 
     @classmethod
     def create(cls, folder: Path, family: str) -> Machine:
-        """Make a machine of `family`, switched off, as its first version left the factory, with what stands beside it."""
+        """Make a machine of `family` as its first version left the factory, switched off, and what stands beside it."""
         source = _family(folder.parent / f".family-{family}", family)
         if (source / "beside").exists():
             other = cls.create(folder.with_name(f"{folder.name}.beside"), (source / "beside").read_text().split()[0])
