@@ -23,7 +23,9 @@ class Action:
     """An action whose connection runs real sh; `away`: what the connection says instead."""
 
     def __init__(self, place: str, away: str | None = None) -> None:
-        self._connection = SimpleNamespace(has_pipelining=True, get_option={}.__getitem__, reset=lambda: None)
+        self._connection = SimpleNamespace(
+            has_pipelining=True, get_option={}.__getitem__, set_option=print, reset=print
+        )
         self.place, self.away, self.sent = place, away, 0
 
     def _low_level_execute_command(self, command: str, in_data: bytes | None = None, executable: str = "") -> Any:
