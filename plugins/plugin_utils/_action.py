@@ -100,7 +100,7 @@ class HostAction(ControllerAction):
     def host(self, task_vars: Mapping[str, Any]) -> Host:
         name = str(task_vars.get("inventory_hostname", self._task.delegate_to or "host"))
         host = ConnectionHost(self, name, lambda message: self.say(f"{name}: {message}"))
-        if "flotilla_boot_server" not in task_vars:
-            return host
         given = {key: self._templar.template(task_vars[key]) for key in SETTINGS if key in task_vars}
+        if not given.get("flotilla_boot_server"):
+            return host
         return ServedHost(host, lambda server: connected(self, task_vars, server), given)

@@ -41,8 +41,10 @@ verify() { # verify SET: its manifest's signature
   [ -s "$own/keys.asc" ] || die no_keys
   command -v gpgv >/dev/null || die no_gpgv
   bare_keys >"$work.keys" || die bad_keys
-  gpgv --keyring "$work.keys" "$1/manifest.sig" "$1/manifest" || die signature
-  rm -f "$work.keys"
+  # Its word for a good signature is asked for, not its exit code alone (GnuPG doc/DETAILS, VALIDSIG).
+  gpgv --status-fd 1 --keyring "$work.keys" "$1/manifest.sig" "$1/manifest" >"$work.status" || die signature
+  grep -q '^\[GNUPG:\] VALIDSIG ' "$work.status" || die signature
+  rm -f "$work.keys" "$work.status"
 }
 
 well_formed() { # well_formed MANIFEST: the same rules as _parsers/boot_image.py
@@ -79,7 +81,7 @@ write_boot_files() { # write_boot_files SET DIGEST
 stage() { # stage DIGEST URL VERIFICATION ALLOW_DOWNGRADE RUNNING
   set=$FLOTILLA_STORE/sets/$1
   work=$FLOTILLA_STORE/work/$FLOTILLA_HOST
-  rm -rf "$work" "$work.keys"
+  rm -rf "$work" "$work.keys" "$work.status"
   mkdir -p "$work" "$FLOTILLA_STORE/sets" "$own" || die no_store
   # What is in the store already, for another host or from before, is not fetched again; all the same it is verified.
   if [ -f "$set/manifest" ]; then
