@@ -18,8 +18,10 @@ pytestmark = pytest.mark.vm
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[Live]:
-    if shutil.which("ansible-playbook") is None:
-        pytest.fail("ansible-playbook is not on PATH: run `make vm-test`")
+    tools = ("ansible-playbook", "qemu-system-x86_64", "gpg", "gpgv", "cpio", "dpkg-deb", "apt-get", "ssh-keygen")
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.fail(f"not on PATH: {', '.join(missing)}: run `make vm-test`, on Debian, with what docs/lab.md needs")
     with running() as machine:
         yield machine
 
