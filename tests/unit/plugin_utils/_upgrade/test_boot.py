@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -156,3 +157,16 @@ def test_channel_that_was_lost_is_no_success(staged: Any, clock: Any) -> None:
     _reboots_into(staged, [("*", NEW, 0, ""), (" ", OLD, 0, "rollback")], channel="other")
     with pytest.raises(FlotillaError, match="its channel was"):
         boot(staged, clock, WISH, check=False)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_where_no_guard_could_be_armed_nothing_is_booted(
+    staged: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    seen = OSTree.observe
+    monkeypatch.setattr(
+        OSTree, "observe", lambda self, results: replace(seen(self, results), unguarded="nothing could reset it")
+    )
+    with pytest.raises(Refused, match="cannot boot b .* on h1 under a guard: nothing could reset it"):
+        boot(staged, clock, WISH, check=check)
+    assert staged.ran == []
