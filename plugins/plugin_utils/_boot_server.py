@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible import constants
@@ -85,10 +86,11 @@ class ServedHost:
 
     def _ask_server(self, steps: Sequence[Step], limit: float | None) -> dict[str, Result]:
         told = [Step(step.name, f"{self._there.preamble}{step.script}", step.required) for step in steps]
+        asked = {step.name: step for step in steps}
         try:
             if self._server is None:
                 self._server = self._connect(self.server_name)
-            return self._server.run(told, limit)
+            results = self._server.run(told, limit)
         except AnsibleError as exc:
             # Never taken for a host that is away.
             if self._server is not None:
@@ -96,6 +98,8 @@ class ServedHost:
             raise FlotillaError(
                 f"cannot reach {self.server_name}, the boot server of {self.name}: {tail(str(exc), 1)}"
             ) from exc
+        # As it was asked: an error quotes it, and shall not quote the command that resets the host.
+        return {name: replace(result, script=asked[name].script) for name, result in results.items()}
 
     def elsewhere(self, place: str) -> Elsewhere:
         return self._there if place == BOOT_SERVER else self._host.elsewhere(place)

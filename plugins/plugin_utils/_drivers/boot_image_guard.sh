@@ -56,6 +56,8 @@ arm() { # arm TARGET ROLLBACK_TO CONFIRM_WITHIN BOOT_ID SCRIPT
   [ -n "$FLOTILLA_RESET" ] || { echo "nothing is known that resets the host" >&2; return 1; }
   stop_watch
   rm -rf "$guard"
+  # The store is served to everybody; the command that resets the host may hold what is nobody's business.
+  mkdir -m 0700 "$guard" || return 1
   covers='confirmation boot hang' reset=$FLOTILLA_RESET
   [ "$reset" != none ] || { covers='' reset=:; }
   if ! { put "$guard/reset" "$reset

@@ -121,6 +121,9 @@ def test_settings_go_along_and_are_quoted() -> None:
     script = 'printf "%s|" "$FLOTILLA_STORE" "$FLOTILLA_HOST" "$FLOTILLA_RESET"'
     served = _served(Action("host"), Action("server"), flotilla_boot_store="/s/x", flotilla_boot_reset="it's 'x'; $y")
     assert served.run([_step("a", "s", script=script)])["a"].text == "/s/x|h1|it's 'x'; $y|"
+    failed = served.run([_step("a", "s", script="echo no >&2; exit 3")])["a"]
+    with pytest.raises(FlotillaError, match="cannot try: `echo no >&2; exit 3` exited with 3: no"):
+        failed.proven("try")
     named = _served(Action("host"), Action("server"), flotilla_boot_name="other")
     assert named.run([_step("a", "s", script=script)])["a"].text == "/srv/flotilla|other||"
 

@@ -307,6 +307,7 @@ def test_armed_swapped_confirmed(server: Server) -> None:
     server.stage(server.two, "two")
     assert server.arm().ok
     assert (server.link("current"), server.link("previous")) == (server.two, server.one)
+    assert (server.own / "guard").stat().st_mode & 0o777 == 0o700
     waiting = server.view()
     assert waiting.guard is not None
     assert (waiting.guard.deadline, waiting.guard.rollback_to) == (None, server.one)
