@@ -167,6 +167,7 @@ def running() -> Iterator[Live]:
         yield live
     finally:
         live.stop()
+        subprocess.run(["gpgconf", f"--homedir={LAB}/gnupg", "--kill", "gpg-agent"], check=False)
 
 
 def reset() -> None:
