@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE ANSIBLE_CONFIG
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 PACKAGE := ansible_collections.flotilla.container_os.plugins
-SCRIPTS = $(shell git ls-files '*.sh' '.ci/run' 'tests/simhost/bin/*' 'tests/simhost/families/*/bin/*')
+SCRIPTS = $(shell git ls-files '*.sh' '.ci/run' 'tests/simhost/bin/*' 'tests/simhost/families/*/bin/*' 'tests/simhost/families/*/usr/lib/systemd/systemd-*')
 
 .PHONY: help setup check simulate lint integration conformance browser sanity matrix molecule vm-test test demo bench clean docs
 
@@ -51,8 +51,8 @@ conformance: setup ## What every OS family must do, on simulated hosts
 browser: setup ## The HTML report in a real browser (installs chromium)
 	@tests/tools/browser.sh
 
-vm-test: setup ## Break a fleet of real virtual machines in every way we know
-	pytest -q tests/lab
+vm-test: setup ## Break a fleet of real virtual machines in every way we know (of one driver alone: DRIVER=boot_image)
+	pytest -q tests/lab $(if $(DRIVER),-k $(DRIVER))
 
 test: setup ## All of the above, the fast ones first
 	@tests/tools/test.sh

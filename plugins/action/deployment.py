@@ -17,6 +17,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.sta
 
 
 class ActionModule(HostAction):
+    BY_DRIVER = True
     SPEC = {
         "state": {"type": "str", "choices": ["staged", "absent"], "default": "staged"},
         "version": {"type": "str", "default": LATEST},

@@ -21,12 +21,14 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.per
 
 
 class ActionModule(HostAction):
+    BY_DRIVER = True
     SPEC = {
         "digest": {"type": "str"},
         "reboot": {"type": "str", "choices": ["allow", "defer", "refuse"], "default": "allow"},
         "confirm_within": {"type": "int", "default": 600},
         "timeout": {"type": "int"},
         "boot_tries": {"type": "int", "default": 2},
+        "unguarded": {"type": "str", "choices": ["refuse", "allow"], "default": "refuse"},
         "permission": PERMISSION_OPTION,
     }
 
@@ -37,6 +39,7 @@ class ActionModule(HostAction):
             confirm_within=options["confirm_within"],
             timeout=options["timeout"] or options["confirm_within"] + RETURN_ALLOWANCE,
             tries=options["boot_tries"],
+            unguarded=options["unguarded"] == "allow",
         )
         host = self.host(task_vars)
         asked = permission(options["permission"], host, self.clock, into_target=True)

@@ -12,6 +12,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.con
 
 
 class ActionModule(HostAction):
+    BY_DRIVER = True
     SPEC = {"digest": {"type": "str"}}
 
     def perform(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

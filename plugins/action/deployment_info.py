@@ -18,6 +18,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.obs
 
 
 class ActionModule(HostAction):
+    BY_DRIVER = True
     SPEC = {
         "offer": {"type": "bool", "default": False},
         "version": {"type": "str", "default": LATEST},

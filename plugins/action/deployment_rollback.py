@@ -17,6 +17,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.rol
 
 
 class ActionModule(HostAction):
+    BY_DRIVER = True
     SPEC = {
         "target": {"type": "str"},
         "only_from": {"type": "str"},

@@ -14,6 +14,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.requ
 
 
 class ActionModule(HostAction):
+    BY_DRIVER = True
     SPEC = {
         "probes": {"type": "list", "elements": "dict", "required": True},
         "state": {"type": "str", "choices": ["baseline", "verdict", "observed"], "default": "verdict"},
@@ -28,4 +29,5 @@ class ActionModule(HostAction):
         # Where the connection goes, with all of Ansible's rules for it; a local one goes nowhere.
         address = str(self._play_context.remote_addr or host.name)
         request = read_request(options)
-        return check(host, self.clock, request, lambda probes: look(probes, address)).result(self.diff_mode)
+        shell = not self.on_controller
+        return check(host, self.clock, request, lambda probes: look(probes, address), shell).result(self.diff_mode)

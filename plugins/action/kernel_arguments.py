@@ -16,6 +16,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.ker
 
 
 class ActionModule(HostAction):
+    BY_DRIVER = True
     SPEC = {
         "present": {"type": "list", "elements": "str", "default": []},
         "absent": {"type": "list", "elements": "str", "default": []},

@@ -16,6 +16,7 @@ _WANTED = {"held": UpdaterState.HELD, "released": UpdaterState.ACTIVE, "disabled
 
 
 class ActionModule(HostAction):
+    BY_DRIVER = True
     SPEC = {
         "state": {"type": "str", "choices": ["held", "released", "disabled"], "required": True},
         "units": {"type": "list", "elements": "str"},

@@ -14,6 +14,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.cha
 
 
 class ActionModule(HostAction):
+    BY_DRIVER = True
     SPEC = {
         "channel": {"type": "str"},
         "source": {"type": "str"},

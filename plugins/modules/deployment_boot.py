@@ -51,6 +51,15 @@ options:
       - With two, a single power cut in the wrong moment is not taken for a bad OS.
     type: int
     default: 2
+  unguarded:
+    description:
+      - What to do where the OS has no place for a guard (Bottlerocket, Talos). V(refuse) fails before anything is
+        changed, with the reason. V(allow) boots all the same. Then O(confirm_within) has no effect, and nothing but a
+        controller takes back what comes up and is not healthy; what does not come up is left to the OS's own fallback.
+      - Where the OS has a place for the guard it is armed, whatever this says.
+    type: str
+    choices: [refuse, allow]
+    default: refuse
 extends_documentation_fragment:
   - flotilla.container_os.permission
 notes:

@@ -10,6 +10,7 @@ version_added: 0.1.0
 description:
   - V(held) keeps the agent from acting, over reboots and updates, and remembers how it was, in
     C(/var/lib/flotilla/native_updater/state) on the host. V(released) gives it back exactly like that.
+  - An agent that is part of the update mechanism (snapd) is held by a setting of that, which is remembered and given back alike.
   - That the agent cannot act is read back; the task fails when it still could.
 options:
   state:

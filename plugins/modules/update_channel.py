@@ -16,7 +16,8 @@ options:
   channel:
     description: >-
       The channel, in the words of the update mechanism; for OSTree the branch, for bootc the tag of the image, or a
-      digest (V(sha256:...)) to stay on that very image.
+      digest (V(sha256:...)) to stay on that very image; for transactional-update the alias of the one repository that is
+      followed, all others are disabled.
     type: str
   source:
     description: >-

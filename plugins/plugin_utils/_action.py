@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
+from ._boot_server import SETTINGS, ServedHost, connected
 from ._errors import FlotillaError, Refused
 from ._host import ConnectionHost
+from ._model.host import Host
 from ._model.native import native
 
 
@@ -93,8 +95,28 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
 class HostAction(ControllerAction):
     """An action that reads or changes the host of its task."""
 
+    # Whether it works by a connection whose commands run on the controller: all that it does goes through a driver.
+    BY_DRIVER: ClassVar[bool] = False
+
     _requires_connection = True
 
-    def host(self, task_vars: Mapping[str, Any]) -> ConnectionHost:
+    @property
+    def on_controller(self) -> bool:
+        """Whether the connection runs commands on the controller, for a host that has no shell."""
+        return bool(getattr(self._connection, "on_controller", False))
+
+    def host(self, task_vars: Mapping[str, Any]) -> Host:
+        """Return the host, with its boot server where it has one.
+
+        Raises Refused where the action would look at the controller instead.
+        """
         name = str(task_vars.get("inventory_hostname", self._task.delegate_to or "host"))
-        return ConnectionHost(self, name, lambda message: self.say(f"{name}: {message}"))
+        if self.on_controller and not self.BY_DRIVER:
+            raise Refused(
+                f"cannot use {self._task.action} on {name}: it has no shell; this would look at the controller instead"
+            )
+        host = ConnectionHost(self, name, lambda message: self.say(f"{name}: {message}"))
+        given = {key: self._templar.template(task_vars[key]) for key in SETTINGS if key in task_vars}
+        if not given.get("flotilla_boot_server"):
+            return host
+        return ServedHost(host, lambda server: connected(self, task_vars, server), given)

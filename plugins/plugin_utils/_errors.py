@@ -5,6 +5,8 @@ from __future__ import annotations
 
 # How much of a failed tool's stderr an error quotes: enough for the cause, short enough for a pager.
 STDERR_TAIL_LINES = 12
+# How much of a failed command an error quotes, in characters: whole scripts are sent.
+COMMAND_SHOWN = 300
 
 
 def tail(text: str, lines: int = STDERR_TAIL_LINES) -> str:
@@ -39,8 +41,9 @@ class ToolFailed(FlotillaError):
 
     def __init__(self, goal: str, command: str, rc: int, stderr: str, stdout: str = "") -> None:
         said = tail(stderr) or tail(stdout, 3) or "it printed nothing"
+        shown = command if len(command) <= COMMAND_SHOWN else f"{command[:COMMAND_SHOWN]}…"
         super().__init__(
-            f"cannot {goal}: `{command}` exited with {rc}: {said}",
+            f"cannot {goal}: `{shown}` exited with {rc}: {said}",
             command=command,
             rc=rc,
             stderr=tail(stderr, 40),

@@ -19,8 +19,8 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from ._errors import CannotParse, FlotillaError, tail
-from ._model.host import Result, Step, Unreachable
+from ._errors import CannotParse, FlotillaError, Refused, tail
+from ._model.host import Elsewhere, Result, Step, Unreachable
 from ._model.shell import as_argument, frame, quote, write_file
 from ._parsers.framed import parse_framed
 
@@ -47,11 +47,19 @@ class ConnectionHost:
         self._stdin = self._has_stdin()
 
     def run(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result]:
-        """Run `steps` in one round trip.
+        """Run `steps` in one round trip; those for another place are not run here.
 
         `limit` bounds the wait, in seconds; past it the host counts as unreachable.
-        Raises AnsibleConnectionFailure (the host cannot be reached), FlotillaError (no usable answer).
+        Raises AnsibleConnectionFailure (the host cannot be reached), FlotillaError (no usable answer), Refused (a
+        required step is for another place, and this host has none).
         """
+        for step in steps:
+            if step.on and step.required:
+                self.elsewhere(step.on)
+        here = [step for step in steps if not step.on]
+        return {**{step.name: Result(step.name, step.script, None) for step in steps}, **self._run(here, limit)}
+
+    def _run(self, steps: Sequence[Step], limit: float | None) -> dict[str, Result]:
         marker = f"flotilla-{secrets.token_hex(8)}"
         program = frame(marker, [(step.name, step.script, step.required) for step in steps])
         with _bounded(limit, self.name):
@@ -118,6 +126,12 @@ class ConnectionHost:
     def write(self, path: str, content: str, mode: str = "0644") -> None:
         result = self.run([Step("write", write_file(path, content, mode))])["write"]
         result.proven(f"write {path} on {self.name}")
+
+    def elsewhere(self, place: str) -> Elsewhere:
+        raise Refused(
+            f"cannot do that on {self.name}: its images are on a {place.replace('_', ' ')}, and flotilla_{place} does "
+            "not say which host that is"
+        )
 
     def forget_connection(self) -> None:
         """Drop what is kept open towards the host: after a reboot it leads nowhere."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._errors import CannotParse, FlotillaError
 from ._model.host import Clock, Host, Step, Unreachable
@@ -33,15 +33,30 @@ RECONNECT_PAUSE = 3
 
 @dataclass(frozen=True)
 class Job:
-    """Work on a host. Two jobs of one name never run at the same time; the same script is the same work."""
+    """Work on a host. Two jobs of one name never run at the same time; the same script is the same work.
+
+    `on`: where it runs, as in `Step`; elsewhere, the work for each host is another.
+    """
 
     name: str
     what: str  # for people: "staging 2 (ab12cd34ef56)"
     script: str
+    on: str = ""
 
     @property
     def key(self) -> str:
         return hashlib.sha256(self.script.encode()).hexdigest()[:16]
+
+
+def run_attached(host: Host, job: Job, timeout: float) -> JobReport:
+    """Run `job` in one round trip, where nothing of a host may be left (`RunsOnController`). Its end is the answer's.
+
+    Raises FlotillaError when it prints no usable answer; a connection error passes, also past `timeout` seconds: what
+    the host then makes of the work is for the next observation.
+    """
+    # Its output in one, as a detached job's is.
+    result = host.run([Step("work", f"( {job.script}\n) 2>&1")], limit=timeout)["work"]
+    return JobReport("done", result.rc, job.key, job.what, result.stdout)
 
 
 def run_job(host: Host, clock: Clock, job: Job, timeout: float) -> JobReport:
@@ -52,6 +67,9 @@ def run_job(host: Host, clock: Clock, job: Job, timeout: float) -> JobReport:
     (the work goes on, and the next run finds it). Before the job is known to be running a connection error passes
     through; after that the host is called again until the time is over.
     """
+    if job.on:
+        there = host.elsewhere(job.on)
+        job = replace(job, name=f"{job.name}-{there.word}", script=f"{there.preamble}{job.script}")
     results = host.run([_start(job), _wait(job, FIRST_HOLD)])
     results["start"].proven(f"start {job.what}")
     report = _parsed(results["wait"].stdout, job)
@@ -123,6 +141,7 @@ def _start(job: Job) -> Step:
         "n=0; until [ -s $d/pid ] || [ $n -ge 50 ]; do n=$((n+1)); sleep 0.2 2>/dev/null || sleep 1; done; "
         "[ -s $d/pid ]",
         required=True,
+        on=job.on,
     )
 
 
@@ -135,6 +154,7 @@ def _wait(job: Job, hold: int) -> Step:
         f"state=gone; {{ {_ALIVE}; }} && state=running; [ ! -e $d/rc ] || state=done; [ -d $d ] || state=absent; "
         'printf "state=%s\\nrc=%s\\nkey=%s\\nwhat=%s\\nlog:\\n" "$state" "$(cat $d/rc 2>/dev/null)" '
         '"$(cat $d/key 2>/dev/null)" "$(cat $d/what 2>/dev/null)"; tail -c 8000 $d/log 2>/dev/null; :',
+        on=job.on,
     )
 
 

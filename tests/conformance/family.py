@@ -44,7 +44,11 @@ class Family:
 
     `channel`: options of update_channel that change it, and the `host_state.channel` that comes of them.
     `never_up`: the options that lead to a version which panics, and its digest; None where no boot loader counts boots.
-    `refusals`: for each capability that is lacking, words of the refusal.
+    `refusals`: for each capability that is lacking, words of the refusal; `guard` where the OS has no place for ours.
+    `never_up` may say what is particular: `boot` (options), `cause`, `words` of the evidence, `boots` until it is back.
+    `power_cut_boots`: what is staged is the next boot, also after a power cut.
+    `boot_tries`: how many boots the boot loader grants, where that is not for us to say.
+    `variables`: of its hosts in the inventory. `guard_timer`: the unit whose time is the guard's deadline.
     `prepare`: options of native_updater for an OS whose own updater, as long as it may act, lets nobody else update.
     They are set in every scenario but the updater's own.
     """
@@ -60,9 +64,27 @@ class Family:
     never_up: Mapping[str, Any] | None = None
     kernel_argument: str | None = None
     power_cut_unstages: bool = False
+    power_cut_boots: bool = False
     refusals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     on_machines: tuple[str, ...] = ()
     prepare: Mapping[str, Any] | None = None
+    boot_tries: int = 2
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    guard_timer: str = "flotilla-guard-expire.timer"
+
+    @property
+    def has_shell(self) -> bool:
+        """Whether anything but our modules can run there."""
+        return "ansible_connection" not in self.variables
+
+    @property
+    def guarded(self) -> bool:
+        return "guard" not in self.refusals
+
+    @property
+    def beside(self) -> bool:
+        """Whether another machine stands beside each of its hosts."""
+        return (FAMILIES / self.name / "beside").exists()
 
 
 def load(name: str) -> Family:

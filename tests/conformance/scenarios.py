@@ -17,6 +17,11 @@ Task = dict[str, Any]
 PLENTY: dict[str, Any] = {"confirm_within": 3600, "timeout": 4000}
 
 
+def plenty(family: Family) -> dict[str, Any]:
+    """How to boot, in time that is never over; where there is no place for a guard, without one."""
+    return PLENTY if family.guarded else {"unguarded": "allow", **PLENTY}
+
+
 def task(name: str, module: str, check: bool = False, **options: Any) -> Task:
     full = module if "." in module or module == "simhost" else f"flotilla.container_os.{module}"
     return {"name": name, full: options, **({"check_mode": True} if check else {})}
@@ -45,9 +50,10 @@ def life(family: Family) -> list[Task]:
         task("stage again", "deployment"),
         task("boot, refused", "deployment_boot", reboot="refuse"),
         task("boot, deferred", "deployment_boot", reboot="defer"),
-        task("boot, checked", "deployment_boot", check=True),
+        *([] if family.guarded else [task("boot, unguarded", "deployment_boot")]),
+        task("boot, checked", "deployment_boot", check=True, **plenty(family)),
         look("not booted"),
-        task("boot", "deployment_boot", digest=family.offer["digest"], **PLENTY),
+        task("boot", "deployment_boot", digest=family.offer["digest"], **plenty(family)),
         look("booted"),
         task("boot again", "deployment_boot", digest=family.offer["digest"]),
         task("confirm, checked", "deployment_confirm", check=True),
@@ -57,12 +63,16 @@ def life(family: Family) -> list[Task]:
         task("stage what runs", "deployment"),
         *([] if "rollback" in family.refusals else back),
         task("what is left", "ansible.builtin.raw", _raw_params=LEFT),
+        task("what no module may look at", "mac_info"),
         task("observe at the end", "deployment_info"),
     ]
 
 
 # Everything that is ours on a host; nothing of it may be there when no guard is armed.
-LEFT = "ls -d /var/lib/flotilla/guard /etc/systemd/system/*flotilla* /etc/systemd/system/*/*flotilla* 2>/dev/null; :"
+LEFT = (
+    "ls -d /var/lib/flotilla/guard /var/lib/misc/flotilla/guard /etc/systemd/system/*flotilla* "
+    "/etc/systemd/system/*/*flotilla* 2>/dev/null; :"
+)
 
 
 # What is asked of an OS that lacks it.
@@ -76,11 +86,13 @@ ASKED: dict[str, dict[str, Any]] = {
 
 def unconfirmed(family: Family) -> list[Task]:
     """Nobody confirms: the guard goes back by itself, whatever we do."""
+    if not family.guarded:
+        return []
     return [
         task("stage", "deployment"),
-        task("boot", "deployment_boot", **PLENTY),
+        task("boot", "deployment_boot", **plenty(family)),
         look("on trial"),
-        look("the deadline passes", elapse="flotilla-guard-expire.timer", boots=3),
+        look("the deadline passes", elapse=family.guard_timer, boots=3),
         task("observe", "deployment_info"),
         task("confirm too late", "deployment_confirm", digest=family.offer["digest"]),
         task("what is left", "ansible.builtin.raw", _raw_params=LEFT),
@@ -90,11 +102,11 @@ def unconfirmed(family: Family) -> list[Task]:
 def never_up(family: Family) -> list[Task]:
     """What is booted never comes up; where the boot loader counts, it goes back."""
     if family.never_up is None:
-        return [task("stage", "deployment"), task("boot", "deployment_boot", **PLENTY)]
+        return [task("stage", "deployment"), task("boot", "deployment_boot", **plenty(family))]
     return [
         task("follow", "update_channel", **family.never_up["channel"]),
         task("stage", "deployment"),
-        task("boot", "deployment_boot", **PLENTY),
+        task("boot", "deployment_boot", **family.never_up.get("boot", plenty(family))),
         look("tries"),
         task("observe", "deployment_info"),
     ]
@@ -102,13 +114,15 @@ def never_up(family: Family) -> list[Task]:
 
 def power(family: Family) -> list[Task]:
     """The power is cut: before the boot, and again on trial."""
+    # Where a power cut boots what is staged, there is no boot of ours after it.
+    digest = {"digest": family.offer["digest"]} if family.power_cut_boots else {}
     return [
         task("stage", "deployment"),
         look("cut", power="cut", boots=2),
         task("observe", "deployment_info"),
         task("stage again", "deployment"),
-        task("boot", "deployment_boot", **PLENTY),
-        look("cut on trial", power="cut", boots=4),
+        task("boot", "deployment_boot", **digest, **plenty(family)),
+        look("cut on trial", power="cut", boots=3 if family.power_cut_boots else 4),
         task("observe on trial", "deployment_info"),
         task("confirm", "deployment_confirm"),
     ]
@@ -122,6 +136,26 @@ def away(family: Family) -> list[Task]:
         task("stage what is off", "deployment"),
         look("on", power="on"),
         task("observe", "deployment_info"),
+    ]
+
+
+def beside(family: Family) -> list[Task]:
+    """What stands beside the host is away, while the host itself answers; and comes back."""
+    if not family.beside:
+        return []
+    return [
+        task("stage", "deployment"),
+        look("off", beside=True, power="off"),
+        task("observe", "deployment_info"),
+        task("boot", "deployment_boot", **PLENTY),
+        look("on", beside=True, power="on"),
+        task("observe again", "deployment_info"),
+        task("boot again", "deployment_boot", **PLENTY),
+        look("cut on trial", beside=True, power="cut", boots=3),
+        task("observe on trial", "deployment_info"),
+        look("the deadline passes", elapse=family.guard_timer),
+        look("it is back", boots=3),
+        task("observe at the end", "deployment_info"),
     ]
 
 
@@ -185,7 +219,7 @@ def faults(family: Family) -> list[Task]:
 
 
 SCENARIOS: dict[str, Callable[[Family], list[Task]]] = {
-    one.__name__: one for one in (life, unconfirmed, never_up, power, away, channel, updater, arguments, faults)
+    one.__name__: one for one in (life, unconfirmed, never_up, power, away, beside, channel, updater, arguments, faults)
 }
 
 

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,13 +61,11 @@ class Fleet:
             self._play(machines)
 
     def _play(self, machines: dict[str, Machine]) -> None:
-        hosts = {name: {"simhost_machine": str(machine.folder)} for name, machine in machines.items()}
-        variables = {"ansible_connection": "simhost"}
-        self._write("inventory.json", {"all": {"hosts": hosts, "vars": variables}})
+        self._write("inventory.json", inventory("hosts", machines, {"ansible_connection": "simhost"}))
         for family, scenario in self.wanted:
             self._write(f"tasks/{_name(family, scenario)}.json", tasks(load(family), scenario))
         play = {
-            "hosts": "all",
+            "hosts": "hosts",
             "gather_facts": False,
             "strategy": "ansible.builtin.free",
             "ignore_errors": True,
@@ -104,6 +102,16 @@ class Fleet:
         path = self.folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(document))
+
+
+def inventory(group: str, machines: Mapping[str, Machine], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an inventory: `machines` as `group`, with their families' variables; what stands beside them apart."""
+    hosts, beside = {}, {}
+    for name, machine in machines.items():
+        hosts[name] = {"simhost_machine": str(machine.folder), **load(machine.family).variables}
+        if machine.beside:
+            beside[f"{name}.beside"] = {"simhost_machine": str(machine.beside.folder)}
+    return {"all": {"children": {group: {"hosts": hosts}, "beside": {"hosts": beside}}, "vars": dict(variables)}}
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -39,7 +39,9 @@ def test_what_the_os_lacks_is_refused_with_the_reason(told: Tale, family: Family
     if capability not in family.refusals:
         return
     refused = told[f"refuse {capability}"]
-    assert refused.status == "failed"
+    # An updater that is not there is as good as held: that is no failure.
+    expected = ("ok", False) if capability == "hold_updater" else ("failed", False)
+    assert (refused.status, refused.changed) == expected
     for words in family.refusals[capability]:
         assert words in refused.msg
 
@@ -52,7 +54,7 @@ def test_check_mode_changes_nothing_and_predicts(told: Tale, family: Family) -> 
     assert told["not booted"].result["boots"] == 1
     assert told["boot, checked"].changed
     assert _digests(told["boot, checked"].state)[0] == family.offer["digest"]
-    assert told["confirm, checked"].changed
+    assert told["confirm, checked"].changed == family.guarded
     assert told["confirm, checked"].state["guard"] is None
 
 
@@ -80,13 +82,27 @@ def test_boot_is_proven_and_guarded(told: Tale, family: Family) -> None:
     boot = booted.result["boot"]
     assert boot["boot_id_before"] == told["observe"].state["boot_id"] != boot["boot_id_after"]
     assert _digests(booted.state) == (family.offer["digest"], None, family.first["digest"])
-    guard = booted.state["guard"]
-    assert guard["target_digest"] == family.offer["digest"]
-    assert guard["deadline"]
-    assert ("boot" in guard["covers"]) == (family.never_up is not None)
+    if family.guarded:
+        guard = booted.state["guard"]
+        assert guard["target_digest"] == family.offer["digest"]
+        assert guard["deadline"]
+        assert ("boot" in guard["covers"]) == (family.never_up is not None)
     assert {key: booted.state[key] for key in family.state} == family.state
     assert told["booted"].result["boots"] == 2
-    _unchanged(told["boot again"], "on trial until it is confirmed")
+    _unchanged(told["boot again"], "on trial until it is confirmed" if family.guarded else "is running already")
+
+
+def test_where_a_guard_has_no_place_a_boot_without_one_is_the_users_word(told: Tale, family: Family) -> None:
+    if family.guarded:
+        assert "boot, unguarded" not in told
+        return
+    refused = told["boot, unguarded"]
+    assert refused.status == "failed"
+    for words in (*family.refusals["guard"], "`unguarded: allow` boots it all the same"):
+        assert words in refused.msg
+    assert "guard" not in told["observe"].state["capabilities"]
+    assert told["boot"].state["guard"] is None
+    assert "nothing on the host that would take it back" in told["boot"].msg
 
 
 @pytest.mark.proves("confirm")
@@ -94,10 +110,10 @@ def test_confirm(told: Tale, family: Family) -> None:
     assert told["confirm another"].status == "failed"
     assert "is what runs" in told["confirm another"].msg
     confirmed = told["confirm"]
-    assert (confirmed.status, confirmed.changed) == ("ok", True), confirmed.msg
+    assert (confirmed.status, confirmed.changed) == ("ok", family.guarded), confirmed.msg
     assert confirmed.state["guard"] is None
     assert confirmed.state["booted"]["digest"] == family.offer["digest"]
-    _unchanged(told["confirm again"], "is confirmed already")
+    _unchanged(told["confirm again"], "is confirmed already" if family.guarded else "there is no guard to take away")
     _unchanged(told["stage what runs"], "is running already")
 
 
@@ -115,7 +131,16 @@ def test_roll_back(told: Tale, family: Family) -> None:
     _unchanged(told["roll back again"], "is running already")
 
 
-def test_nothing_of_ours_is_left(told: Tale) -> None:
-    assert told["what is left"].status == "ok"
-    assert told["what is left"].result["stdout"] == ""
+def test_nothing_of_ours_is_left(told: Tale, family: Family) -> None:
     assert told["observe at the end"].state["guard"] is None
+    if family.has_shell:
+        assert told["what is left"].status == "ok"
+        assert told["what is left"].result["stdout"] == ""
+
+
+def test_without_a_shell_nothing_runs_that_would_run_on_the_controller(told: Tale, family: Family) -> None:
+    raw, module = told["what is left"], told["what no module may look at"]
+    assert (raw.status, module.status) == (("ok", "ok") if family.has_shell else ("failed", "failed"))
+    if not family.has_shell:
+        assert "has no shell" in raw.msg
+        assert "this would look at the controller instead" in module.msg

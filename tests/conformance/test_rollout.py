@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from family import load
 from simhost import Machine
-from suite import PATIENCE, environment, running
+from suite import PATIENCE, environment, inventory, running
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ def _played(folder: Path, machines: dict[str, Machine]) -> Site:
         "report_directory": str(folder / "reports"),
         "report_formats": ["json"],
     }
-    hosts = {name: {"simhost_machine": str(machine.folder)} for name, machine in machines.items()}
-    (folder / "inventory.json").write_text(json.dumps({"fleet": {"hosts": hosts, "vars": common}}))
+    (folder / "inventory.json").write_text(json.dumps(inventory("fleet", machines, common)))
     outputs, codes, boots = [], [], []
     # Confinement is the kernel's, and that is not the hosts' own.
     play = ["-i", "inventory.json", "flotilla.container_os.site", "--skip-tags=confine"]

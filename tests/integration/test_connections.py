@@ -303,3 +303,21 @@ def test_a_timeout_leaves_the_work_for_the_next_run(task: Task, work: Work) -> N
     again = task(work.task, host).run()
     assert again.rc == 0, again.output
     assert again.results["host"][1]["log"] == LOG
+
+
+def test_boot_server_is_reached_as_its_own_variables_say(task: Task) -> None:
+    """Each way to root leads to the boot server of a host that is itself reached in another way."""
+    ask = {"steps": {"here": "echo $HOME"}, "server_steps": {"there": 'id -u; echo "$SUDO_USER:$FLOTILLA_HOST"'}}
+    hosts = {f"of-{way}": {"ansible_user": "u-dash", "flotilla_boot_server": way} for way in EVERY_WAY}
+    away = {"of-nobody": {"ansible_user": "u-dash", "flotilla_boot_server": "nobody"}, "nobody": {"ansible_port": 1}}
+    played = task({"seam": ask}, {**hosts, **EVERY_WAY, **away}).run()
+    for way, variables in EVERY_WAY.items():
+        status, result = played.results[f"of-{way}"]
+        assert status == "ok", f"{way}: {result}"
+        assert result["said"]["here"].endswith("/u-dash\n")
+        user = variables["ansible_user"] if variables.get("ansible_become_method") == "sudo" else ""
+        assert result["said"]["there"] == f"0\n{user}:of-{way}\n", way
+    status, result = played.results["of-nobody"]
+    assert status == "failed"
+    assert "cannot reach nobody, the boot server of of-nobody: " in result["msg"]
+    assert played.results["nobody"][0] == "unreachable"

@@ -50,8 +50,13 @@ class Machine:
 
     @classmethod
     def create(cls, folder: Path, family: str) -> Machine:
-        """Make a machine of `family`, switched off, as its first version left the factory."""
+        """Make a machine of `family` as its first version left the factory, switched off, and what stands beside it."""
         source = _family(folder.parent / f".family-{family}", family)
+        if (source / "beside").exists():
+            other = cls.create(folder.with_name(f"{folder.name}.beside"), (source / "beside").read_text().split()[0])
+            folder.mkdir()
+            (folder / "beside").symlink_to(other.folder)
+            (other.folder / "of").symlink_to(folder)
         for name in ("disk", "mnt", "sim/faults"):
             (folder / name).mkdir(parents=True)
         (folder / "family").symlink_to(source)
@@ -65,6 +70,12 @@ class Machine:
     @property
     def family(self) -> str:
         return (self.folder / "family").resolve().name.removeprefix(".family-")
+
+    @property
+    def beside(self) -> Machine | None:
+        """The machine that stands beside it, such as its boot server; it is switched on and off together with it."""
+        folder = self.folder / "beside"
+        return Machine(folder.resolve()) if folder.exists() else None
 
     @property
     def pid(self) -> int | None:
@@ -82,6 +93,9 @@ class Machine:
 
     def switch_on(self, bound: bool = False) -> None:
         """Switch it on. `bound`: it dies with the thread that calls this, however that ends."""
+        if self.beside:
+            self.beside.switch_on(bound)
+            self.beside.wait_until_up()
         for name in ("off", "on-hold"):
             (self.folder / name).unlink(missing_ok=True)
         if self._powered():
@@ -102,6 +116,8 @@ class Machine:
 
     def stop(self) -> None:
         """Switch it off for good, in the middle of whatever it does."""
+        if self.beside:
+            self.beside.stop()
         (self.folder / "off").touch()
         self.cut_power()
         self._wait_until(lambda: not self._powered(), "switch off")
@@ -118,17 +134,27 @@ class Machine:
         self._wait_until(lambda: self.pid is None, "switch off")
 
     def elapse(self, timer: str) -> None:
-        """Let the time of a timer be over now."""
+        """Let the time of a timer be over now, of one beside it where there is such a machine."""
+        if self.beside:
+            self.beside.elapse(timer)
+            return
         library = ". /usr/lib/simhost/simhost.sh; . /usr/lib/simhost/units.sh"
         done = self.run(f"{library}; timer_elapse {timer}")
         if done.returncode:
             raise SimhostError(f"cannot let {timer} elapse on {self.folder.name}: {done.stderr}")
 
     def order_fault(self, tool: str, verb: str, kind: str, times: int | None = None) -> None:
-        """Order what `tool` does at `verb` from now on, or the next `times` times. The kinds: lib/simhost.sh."""
+        """Order what `tool` does at `verb` from now on, or the next `times` times. The kinds: lib/simhost.sh.
+
+        What stands beside the host gets the same order.
+        """
+        if self.beside:
+            self.beside.order_fault(tool, verb, kind, times)
         _write(self.folder / f"sim/faults/{tool}.{verb}", f"{kind} {times}\n" if times else f"{kind}\n")
 
     def clear_faults(self) -> None:
+        if self.beside:
+            self.beside.clear_faults()
         for order in (self.folder / "sim/faults").iterdir():
             order.unlink()
 
@@ -212,7 +238,9 @@ def _usr(folder: Path, family: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(library, target)
     listed = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout
-    tools = [*(HERE / "bin").iterdir(), *(family / "bin").iterdir()]
+    absent = (family / "without").read_text().split() if (family / "without").exists() else []
+    own = (family / "bin").iterdir() if (family / "bin").exists() else ()
+    tools = [*(tool for tool in (HERE / "bin").iterdir() if tool.name not in absent), *own]
     for applet in {*listed.split(), "sh"} - {"busybox", *(tool.name for tool in tools)}:
         (binaries / applet).symlink_to("busybox")
     for tool in tools:

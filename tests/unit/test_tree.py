@@ -15,7 +15,7 @@ LICENCE = "SPDX-License-Identifier: GPL-3.0-or-later"
 # Formats that know no comment, what tools write or read, and recorded outputs, which are as they were seen.
 WITHOUT_LICENCE = re.compile(
     r"LICENSE|CHANGELOG\.rst|changelogs/changelog\.yaml|tests/sanity/ignore-[0-9.]+\.txt|tests/unit/fixtures/.*|.*\.jsonl?"
-    r"|tests/simhost/families/[\w-]+/(?:recorded/.*|sys/.*|server\.txt|like)"
+    r"|tests/simhost/families/[\w-]+/(?:recorded/.*|sys/.*|offers/.*|keys\.asc|server\.txt|like|beside|without)"
 )
 # Paths that exist on somebody's machine only. (A path inside a variable's directory is none: "$cache/work/".)
 OF_A_MACHINE = re.compile(r"(?<![\w}$*.~-])/(?:work|root|home/[a-z]+)/(?!\.\.\.)[\w.]")

@@ -12,12 +12,31 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from .._model.host import Result, Results, Step
-from .._model.state import Channel, Deployment, HostState, Verification
+from .._model.state import (
+    Channel,
+    Deployment,
+    Fallback,
+    Guard,
+    HostState,
+    Mac,
+    NativeUpdater,
+    Os,
+    UpdaterState,
+    Verification,
+)
+
+# Where our records on a host are; and where they are when /var/lib is part of a read-only image.
+STATE, BELOW_IMAGE = "/var/lib/flotilla", "/var/lib/misc/flotilla"
 
 
 @dataclass(frozen=True)
 class View:
-    """What a driver sees in one observation: its part of `HostState`."""
+    """What a driver sees in one observation: its part of `HostState`.
+
+    `guard`: of a driver that `GuardsFromElsewhere`; `fallback`: of such a one, and of an OS that tells of the last time
+    that it went back by its own means. `unguarded`: why no guard could be armed now. `unsettled`: why the OS does not
+    count the running boot as a good one yet, so that its boot loader would still go back; for drivers with HasNoGuard.
+    """
 
     booted: Deployment | None
     staged: Deployment | None
@@ -26,6 +45,21 @@ class View:
     channel: Channel | None
     busy: str | None = None
     next_kernel_arguments: tuple[str, ...] | None = None
+    guard: Guard | None = None
+    fallback: Fallback | None = None
+    unguarded: str | None = None
+    unsettled: str | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What is the host's own, where our steps run beside its OS. `boot_id`, `kernel_arguments`: None where the kernel
+    is shared, so that what the steps see of it is the host's."""
+
+    os: Os
+    mac: Mac
+    boot_id: str | None = None
+    kernel_arguments: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,8 +149,15 @@ class CanRollBack(Protocol):
 
 
 @runtime_checkable
+class RollsBackAtOnce(CanRollBack, Protocol):
+    """Its step that rolls back reboots the host, too; there is no way to put that off."""
+
+    rolls_back_at_once: bool
+
+
+@runtime_checkable
 class LocksStaged(Protocol):
-    """Stages behind a lock: a reboot alone drops what is staged, until it is released."""
+    """Stages behind a lock: a reboot alone does not boot what is staged, until it is released."""
 
     def release(self, state: HostState, target: Deployment) -> Step:
         """A step that makes the next shutdown activate the staged `target`; required; the reboot follows it."""
@@ -163,6 +204,27 @@ class CountsBoots(Protocol):
 
 
 @runtime_checkable
+class WorksElsewhere(Protocol):
+    """Stages at another place than the host; `place` is what its steps have for `Step.on`."""
+
+    place: str
+
+
+@runtime_checkable
+class GuardsFromElsewhere(Protocol):
+    """Its hosts keep nothing over a reboot: the guard stands elsewhere, and its `View` has the guard's records."""
+
+    def arm(self, target: Deployment, rollback_to: Deployment, confirm_within: int, boot_id: str) -> Step:
+        """A step that arms the guard and makes `target` the next boot; `boot_id` is that of the running boot."""
+
+    def confirm(self, booted: str) -> Step:
+        """A step that marks the deployment with id `booted` good and removes all that belongs to the guard."""
+
+    def disarm(self) -> Step:
+        """A step that calls the guard off, and makes what ran before the next boot if the target is that."""
+
+
+@runtime_checkable
 class CanSetKernelArguments(Protocol):
     """Can change the kernel arguments of the next boot."""
 
@@ -178,10 +240,70 @@ class HasNativeUpdater(Protocol):
 
 
 @runtime_checkable
+class HasStateFolder(Protocol):
+    """Its hosts cannot keep our records in STATE. `state_folder`: STATE or BELOW_IMAGE."""
+
+    state_folder: str
+
+
+@runtime_checkable
+class HasUpdaterSetting(Protocol):
+    """The OS's own update agent is part of the mechanism, and is held by a setting of it, not by masking units."""
+
+    def updater(self, results: Results) -> NativeUpdater:
+        """Return the agent, from `probes`. HELD only where it cannot act, and there is a record of what it was."""
+
+    def handed_back(self, results: Results) -> UpdaterState | None:
+        """Return what the agent is once it is handed back, by that record; None where there is none."""
+
+    def set_updater(self, results: Results, wanted: UpdaterState) -> Step:
+        """A step, required and safe to repeat, that brings it to HELD, ACTIVE (as it was before) or DISABLED."""
+
+
+@runtime_checkable
+class KnowsTheHost(Protocol):
+    """Our steps run beside the OS, not in it: the files and the tools around them are those of a container, or of the
+    controller. So the driver says what the host is, and how it reboots."""
+
+    def identity(self, results: Results) -> Identity:
+        """Read the results of `probes`. Raises CannotParse, ToolFailed."""
+
+    def reboot(self) -> str:
+        """Return sh that orders the reboot of the host, and does not wait for it."""
+
+
+@runtime_checkable
+class RunsOnController(KnowsTheHost, Protocol):
+    """Our steps run on the controller: not even the kernel around them is the host's, and nothing of a host may be
+    written there. The work of `stage` goes on as long as the connection that started it."""
+
+    def boot_id(self) -> str:
+        """Return sh that prints the boot id of the host, and fails where it is not to be had."""
+
+    def uptime(self) -> str:
+        """Return sh that prints the whole seconds since the host's boot."""
+
+
+@runtime_checkable
+class HasNoGuard(Protocol):
+    """Its OS has no place for our guard: nothing on the host goes back when nobody confirms.
+
+    `no_guard`: why, and what the OS has of its own, in words for a refusal. Its `guard_functions` raises Refused.
+    """
+
+    no_guard: str
+
+
+@runtime_checkable
 class GivesReasons(Protocol):
     """Says why it lacks a power: the reasons, by the words of `registry.capabilities`."""
 
     lacks: Mapping[str, str]
+
+
+def place_of(driver: Driver) -> str:
+    """Return where the work of `driver` is done, for `Step.on`."""
+    return driver.place if isinstance(driver, WorksElsewhere) else ""
 
 
 def reason_for_lack(driver: Driver, power: str) -> str:

@@ -11,13 +11,33 @@ from ._protocol import (
     CountsBoots,
     Driver,
     HasNativeUpdater,
+    HasUpdaterSetting,
 )
+from .boot_image import BootImage
 from .bootc import Bootc
+from .bottlerocket import Bottlerocket
 from .ostree import OSTree
+from .rauc import Rauc
 from .rpm_ostree import RpmOSTree
+from .snapd import Snapd
+from .sysupdate import Sysupdate
+from .talos import Talos
+from .transactional_update import TransactionalUpdate
 from .update_engine import UpdateEngine
 
-DRIVERS: tuple[Driver, ...] = (Bootc(), RpmOSTree(), OSTree(), UpdateEngine())
+DRIVERS: tuple[Driver, ...] = (
+    Talos(),
+    Bottlerocket(),
+    BootImage(),
+    TransactionalUpdate(),
+    Bootc(),
+    RpmOSTree(),
+    OSTree(),
+    UpdateEngine(),
+    Rauc(),
+    Snapd(),
+    Sysupdate(),
+)
 
 # The word for each optional power, as `host_state.capabilities` and the support matrix show it.
 _POWERS: tuple[tuple[type, str], ...] = (
@@ -26,6 +46,7 @@ _POWERS: tuple[tuple[type, str], ...] = (
     (CanSwitchByStaging, "switch_channel"),
     (CanSetKernelArguments, "kernel_arguments"),
     (HasNativeUpdater, "hold_updater"),
+    (HasUpdaterSetting, "hold_updater"),
     (CountsBoots, "boot_counting"),
 )
 

@@ -14,7 +14,7 @@
 # Files in $GUARD_DIR: armed (what is guarded), trial (the boot that is on trial), expired (the deadline has passed,
 # going back), fallback (the record of the last time that it went back). Each is written whole and renamed into place,
 # before what it announces is done: this script may be killed at any line and started again.
-GUARD_DIR=/var/lib/flotilla/guard
+: "${GUARD_DIR:=/var/lib/flotilla/guard}"
 UNIT_DIR=/etc/systemd/system
 BOOT_ID=/proc/sys/kernel/random/boot_id
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .._errors import FlotillaError
+from .._errors import FlotillaError, Refused
 from .._model.host import Clock, Host, Result, Step
 from .._model.outcome import Outcome
 from .deadline import CONFIRM_MARGIN, GUARD_STEP, seconds_left, too_late
@@ -40,16 +40,24 @@ SAY_EVERY = 15.0
 Aside = Callable[[Sequence[Probe]], Sequence[Data | FlotillaError]]
 
 
-def check(host: Host, clock: Clock, request: Request, aside: Aside) -> Outcome:
+def check(host: Host, clock: Clock, request: Request, aside: Aside, shell: bool = True) -> Outcome:
     """Run the probes of `request` on `host`, and by `aside` those that look from the controller.
 
     `baseline` and `observed` never fail on what they find. `verdict` waits until no probe is newly broken and that
     has lasted for `stable_for`; it has to begin within `timeout`, and to end before the guard does, where one is armed.
-    Raises Refused (the baseline is none), FlotillaError("cannot call HOST healthy: ...") with `verdict` and `probes`.
+    `shell`: whether the host has one, for its probes and for the guard to be seen.
+    Raises Refused (the baseline is none, a probe looks at a host without a shell), FlotillaError("cannot call HOST
+    healthy: ...") with `verdict` and `probes`.
     """
     baseline = read_baseline(request.baseline)
     probes = looking_back(request.probes, baseline)
-    looking = _Looking(host, clock, probes, aside)
+    blind = [probe.name for probe in probes if probe.where is Where.HOST]
+    if blind and not shell:
+        raise Refused(
+            f"cannot take probe {blind[0]} of {host.name}: it has no shell; look at it from the controller "
+            "(`where: controller`)"
+        )
+    looking = _Looking(host, clock, probes, aside, shell)
     began = clock.monotonic()
     if request.state is State.VERDICT:
         return _until_healthy(looking, request, baseline)
@@ -73,6 +81,7 @@ class _Looking:
     clock: Clock
     probes: tuple[Probe, ...]
     aside: Aside
+    shell: bool
 
     def attempt(self) -> tuple[Reading, ...]:
         """Return the readings in the order of the probes."""
@@ -80,6 +89,8 @@ class _Looking:
 
     def first_attempt(self) -> tuple[tuple[Reading, ...], float | None]:
         """Return the readings, and the clock's time at which the guard's patience ends, or None without a guard."""
+        if not self.shell:
+            return self.attempt(), None
         asked = self.clock.monotonic()
         results = self._round_trip((GUARD_STEP,))
         left = seconds_left(results[GUARD_STEP.name])

@@ -10,17 +10,22 @@ from typing import Protocol
 
 from .._errors import FlotillaError, ToolFailed
 
+# Where a step runs that does not run on the host itself: on the boot server that holds the host's images.
+BOOT_SERVER = "boot_server"
+
 
 @dataclass(frozen=True)
 class Step:
     """A named fragment of POSIX sh. It runs in a subshell of its own, as root, in the C locale.
 
-    `required`: when it exits with anything but 0, the steps after it are not run.
+    `required`: when it exits with anything but 0, the steps after it are not run. `on`: where it runs; empty for the
+    host itself.
     """
 
     name: str
     script: str
     required: bool = False
+    on: str = ""
 
     @classmethod
     def of(cls, name: str, *argv: str, required: bool = False) -> Step:
@@ -55,7 +60,9 @@ class Result:
         if self.rc is None:
             raise FlotillaError(f"cannot {goal}: a step before it failed")
         if self.rc != 0:
-            raise ToolFailed(goal, " ".join(self.script.split()), self.rc, self.stderr, self.stdout)
+            # Functions stand before the command that calls them.
+            command = self.script.strip().rpartition("\n")[2]
+            raise ToolFailed(goal, " ".join(command.split()), self.rc, self.stderr, self.stdout)
         return self
 
 
@@ -80,8 +87,16 @@ class Clock(Protocol):
     def sleep(self, seconds: float, /) -> None: ...
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """What work for a host needs at another place: sh that goes before its scripts, and a word that is this host's."""
+
+    preamble: str
+    word: str
+
+
 class Host(Protocol):
-    """A host that can be reached. Each call is one round trip.
+    """A host that can be reached. Each call is one round trip, and one more where steps are for another place.
 
     Every method lets the connection's own error pass when the host cannot be reached, so that it shows as
     UNREACHABLE.
@@ -107,6 +122,9 @@ class Host(Protocol):
 
     def forget_connection(self) -> None:
         """Drop what is kept open towards the host: after a reboot it leads nowhere."""
+
+    def elsewhere(self, place: str) -> Elsewhere:
+        """Return what work at `place` needs. Raises Refused where the host has no such place."""
 
     def say(self, message: str) -> None:
         """Show progress to the person who watches."""

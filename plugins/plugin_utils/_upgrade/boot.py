@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .._drivers._protocol import Driver, LocksStaged
+from .._drivers._protocol import Driver, HasNoGuard, LocksStaged
 from .._errors import FlotillaError, Refused
 from .._guard import render
 from .._model.consent import Consent
-from .._model.host import Clock, Host
+from .._model.host import Clock, Host, Step
 from .._model.outcome import Outcome
 from .._model.phase import Phase
 from .._model.state import Deployment, Guard, HostState, Position, named
-from .observe import observe
+from .observe import Observed, observe
 from .reboot import Permission, order_reboot, wait_for_boot
 
 # The guard's boot service may end a little after sshd answers: then the host is asked again (s).
 GUARD_PATIENCE = 90.0
 GUARD_PAUSE = 3.0
+# Pause (s) before the next look at a boot that its OS does not count as good yet.
+SETTLE_PAUSE = 5.0
 # What a host may take beyond `confirm_within` to shut down, fail, and come back on the previous deployment (s).
 RETURN_ALLOWANCE = 600
 
@@ -29,7 +31,7 @@ class BootWish:
 
     `confirm_within` counts from the new boot; `timeout` from the order to reboot, and must leave the guard its time.
     `tries`: boots that the boot loader grants the new deployment, where it counts. Two: a single power cut in the
-    wrong moment is not taken for a bad OS.
+    wrong moment is not taken for a bad OS. `unguarded`: boot also where the OS has no place for the guard.
     """
 
     digest: str | None = None
@@ -37,6 +39,7 @@ class BootWish:
     confirm_within: int = 600
     timeout: int = 1200
     tries: int = 2
+    unguarded: bool = False
 
 
 def validate(wish: BootWish) -> None:
@@ -57,8 +60,8 @@ def boot(host: Host, clock: Clock, wish: BootWish, check: bool, permission: Perm
 
     A host that runs the wanted digest already is left alone, so that a run that was cut off can be repeated.
     `permission` is asked for at the last moment, when all else is known to be in order.
-    Raises Refused (nothing to boot, another digest, no consent, no permission), FlotillaError with `phase`
-    (rolled_back, failed, unreachable) when the host did not come back on the target.
+    Raises Refused (nothing to boot, another digest, no consent, no permission, no place for a guard), FlotillaError
+    with `phase` (rolled_back, failed, unreachable) when the host did not come back on the target.
     """
     validate(wish)
     observed = observe(host)
@@ -69,45 +72,59 @@ def boot(host: Host, clock: Clock, wish: BootWish, check: bool, permission: Perm
     target = _staged(state, wish)
     if state.booted is None:
         raise Refused(f"cannot boot {named(target)}: the deployment that runs is not known, so there is no way back")
+    if observed.unguarded:
+        raise Refused(f"cannot boot {named(target)} on {host.name} under a guard: {observed.unguarded}")
     if wish.reboot is Consent.REFUSE:
         raise Refused(f"cannot boot {named(target)}: it needs a reboot, and reboot is refuse")
     predicted = replace(state, booted=target, staged=None, rollback=state.booted)
     if wish.reboot is Consent.DEFER:
         why = f"{named(target)} is staged; it needs a reboot, which is deferred"
         return _outcome(state, state, why, changed=False, returns={"reboot_required": True})
+    guarded = not isinstance(driver, HasNoGuard)
+    if isinstance(driver, HasNoGuard) and not wish.unguarded:
+        raise Refused(
+            f"cannot boot {named(target)} on {host.name} under a guard: {driver.no_guard}; "
+            "`unguarded: allow` boots it all the same, and then nothing but a controller takes it back"
+        )
     if check:
-        why = f"would arm the guard and reboot from {named(state.booted)} into {named(target)}"
+        why = f"would {'arm the guard and ' if guarded else ''}reboot from {named(state.booted)} into {named(target)}"
         return _outcome(state, predicted, why, changed=True)
     began = clock.monotonic()
-    arming = render.arm(driver, target, state.booted, wish.confirm_within, wish.tries)
     # Armed before it is released: whatever ends this run in between, nothing boots unguarded.
+    arming: tuple[Step, ...] = ()
+    if guarded:
+        arming = (render.arm(driver, target, state.booted, wish.confirm_within, wish.tries, state.boot_id),)
     released = (driver.release(state, target),) if isinstance(driver, LocksStaged) else ()
-    locked_again = f"{driver.lock_again()}; " if isinstance(driver, LocksStaged) else ""
-    undo = f"{locked_again}sh {render.SCRIPT} disarm"
-    order_reboot(host, (arming, *released), f"arm the guard on {host.name}", permission, undo=undo)
-    host.say(f"guard armed, rebooting from {named(state.booted)} into {named(target)}")
+    undo = [driver.lock_again()] if isinstance(driver, LocksStaged) else []
+    undo += [render.undo(driver)] if guarded else []
+    goal = f"arm the guard on {host.name}" if guarded else f"boot {named(target)} on {host.name}"
+    order_reboot(host, driver, (*arming, *released), goal, permission, undo="; ".join(filter(None, undo)))
+    armed = "guard armed" if guarded else "no guard"
+    host.say(f"{armed}, rebooting from {named(state.booted)} into {named(target)}")
     return _prove(host, clock, driver, state, target, wish, began)
 
 
 def _prove(
     host: Host, clock: Clock, driver: Driver, before: HostState, target: Deployment, wish: BootWish, began: float
 ) -> Outcome:
-    back = wait_for_boot(host, clock, before.boot_id, wish.timeout, began, f"booting {named(target)}")
+    back = wait_for_boot(host, driver, clock, before.boot_id, wish.timeout, began, f"booting {named(target)}")
+    guarded = not isinstance(driver, HasNoGuard)
     if back is None:
         raise FlotillaError(
-            f"cannot prove that {host.name} runs {named(target)}: no answer since the reboot, {wish.timeout} s ago; "
-            f"its guard goes back to {named(before.booted)} by itself if it still can",
+            f"cannot prove that {host.name} runs {named(target)}: no answer since the reboot, {wish.timeout} s ago"
+            + (f"; its guard goes back to {named(before.booted)} by itself if it still can" if guarded else ""),
             phase=Phase.UNREACHABLE,
             boot=_boot_record(before, None, target, clock.monotonic() - began),
         )
-    after = back.observed.state
+    observed = back.observed if guarded else _settled(host, clock, back.observed, target, began + wish.timeout)
+    after = observed.state
     while _guard_pending(after) and clock.monotonic() - began - back.elapsed < GUARD_PATIENCE:
         clock.sleep(GUARD_PAUSE)
         after = observe(host).state
     record = _boot_record(before, after, target, back.elapsed)
     if after.booted is None or after.booted.id != target.id:
         _went_elsewhere(host, before, after, target, record)
-    if after.guard is None or after.guard.target != target.id or after.guard.deadline is None:
+    if guarded and (after.guard is None or after.guard.target != target.id or after.guard.deadline is None):
         raise FlotillaError(
             f"cannot prove {host.name}: it runs {named(target)}, but its guard does not watch; "
             "confirm or roll back by hand",
@@ -115,17 +132,29 @@ def _prove(
             boot=record,
             host_state=after,
         )
-    drifted = _drift(before, after)
+    drifted = _drift(before, after) or observed.unsettled
     if drifted:
+        fate = f"it is not confirmed, so that its guard goes back to {named(before.booted)}"
         raise FlotillaError(
-            f"cannot prove {host.name}: it runs {named(target)}, but {drifted}; it is not confirmed, so that its guard "
-            f"goes back to {named(before.booted)}",
+            f"cannot prove {host.name}: it runs {named(target)}, but {drifted}; "
+            + (fate if guarded else "nothing on it takes it back: roll it back"),
             phase=Phase.FAILED,
             boot=record,
             host_state=after,
         )
-    why = f"runs {named(after.booted)} after {back.elapsed:.0f} s, on trial until it is confirmed"
+    trial = "on trial until it is confirmed" if guarded else "with nothing on the host that would take it back"
+    why = f"runs {named(after.booted)} after {back.elapsed:.0f} s, {trial}"
     return _outcome(before, after, why, changed=True, returns={"boot": record, "phase": Phase.BOOTED})
+
+
+def _settled(host: Host, clock: Clock, observed: Observed, target: Deployment, until: float) -> Observed:
+    """Wait until the OS itself counts the boot of `target` as good, up to `until` (monotonic); return the last look."""
+    while observed.unsettled and clock.monotonic() < until:
+        if observed.state.booted is None or observed.state.booted.id != target.id:
+            break
+        clock.sleep(SETTLE_PAUSE)
+        observed = observe(host)
+    return observed
 
 
 def _went_elsewhere(

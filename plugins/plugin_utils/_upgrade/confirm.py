@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .._drivers._protocol import HasNoGuard
 from .._errors import FlotillaError, Refused
 from .._guard import render
 from .._model.host import Host
@@ -16,8 +17,8 @@ from .observe import observe
 def confirm(host: Host, digest: str | None, check: bool) -> Outcome:
     """Confirm what runs on `host`; with `digest`, only if that is what runs.
 
-    Raises Refused (something else runs, or nothing is on trial but the guard is armed for a boot to come),
-    ToolFailed (the deadline has passed and the host is going back already).
+    Raises Refused (something else runs, its OS does not count it as good yet, or nothing is on trial but the guard is
+    armed for a boot to come), ToolFailed (the deadline has passed and the host is going back already).
     """
     observed = observe(host)
     state = observed.state
@@ -26,6 +27,11 @@ def confirm(host: Host, digest: str | None, check: bool) -> Outcome:
         raise Refused(f"cannot confirm on {host.name}: the deployment that runs is not known")
     if digest and state.booted.digest != digest:
         raise Refused(f"cannot confirm {digest[:12]} on {host.name}: {named(state.booted)} is what runs")
+    if observed.unsettled:
+        raise Refused(f"cannot confirm {named(state.booted)} on {host.name}: {observed.unsettled}")
+    if isinstance(driver, HasNoGuard):
+        why = f"{named(state.booted)} is what runs, and its OS counts it as good; there is no guard to take away"
+        return _outcome(state, state, why, changed=False)
     if state.guard is None:
         return _outcome(state, state, f"{named(state.booted)} is confirmed already", changed=False)
     if state.guard.target != state.booted.id:

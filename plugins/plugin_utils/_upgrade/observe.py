@@ -6,7 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .._drivers._protocol import Candidate, Driver, HasNativeUpdater
+from .._drivers._protocol import (
+    Candidate,
+    Driver,
+    GuardsFromElsewhere,
+    HasNativeUpdater,
+    HasUpdaterSetting,
+    KnowsTheHost,
+    RunsOnController,
+)
 from .._drivers.registry import DRIVERS, capabilities
 from .._errors import CannotParse, Refused
 from .._guard.render import GUARD_PROBE
@@ -14,7 +22,7 @@ from .._jobs import BUSY_PROBE
 from .._mac.registry import PROBES as MAC_PROBES
 from .._mac.registry import mac_state
 from .._model.host import Clock, Host, Results, Step, Unreachable
-from .._model.state import HostState
+from .._model.state import HostState, NativeUpdater, UpdaterState
 from .._parsers.guard import parse_guard
 from .._parsers.key_value import parse_os_release
 from .._parsers.systemd_units import read_units, unit_probe
@@ -34,18 +42,26 @@ REACH_PAUSE = 5
 LATEST = "latest"
 
 UPDATER = "updater"
+# Beside an OS there are no units of it to look at; a driver that is there knows of no agent of its own.
+NO_UPDATER = NativeUpdater(None, UpdaterState.ABSENT)
 # Where native_updater keeps what it must hand back (`_upgrade/updater.py`).
 UPDATER_RECORD = "/var/lib/flotilla/native_updater/state"
 
 
 @dataclass(frozen=True)
 class Observed:
-    """One observation: the state, the driver that it is read with, and the results of the extra steps."""
+    """One observation: the state, the driver that it is read with, and the results of the extra steps.
+
+    `unguarded`: why no guard could be armed on this host now. `unsettled`: why the OS does not count this boot as a
+    good one yet (`View`).
+    """
 
     state: HostState
     driver: Driver | None
     results: Results
     next_kernel_arguments: tuple[str, ...] | None = None
+    unguarded: str | None = None
+    unsettled: str | None = None
 
     def driven(self, goal: str) -> Driver:
         """Return the driver. Raises Refused("cannot GOAL: ...") where no known mechanism is present."""
@@ -75,31 +91,51 @@ def observe(host: Host, extra: Sequence[Step] = (), drivers: Sequence[Driver] = 
 
 def read_state(results: Results, drivers: Sequence[Driver] = DRIVERS) -> Observed:
     """Read the results of `probes` into a state. Pure. Raises CannotParse, ToolFailed."""
-    boot_id = results["boot_id"].text
+    driver = next((driver for driver in drivers if driver.present(results)), None)
+    own = driver.identity(results) if isinstance(driver, KnowsTheHost) else None
+    boot_id = (own.boot_id if own else None) or results["boot_id"].text
     if not boot_id:
         raise CannotParse("the host's boot id", "it is empty")
-    guard, fallback = parse_guard(results["guard"].stdout, boot_id)
-    driver = next((driver for driver in drivers if driver.present(results)), None)
+    # What lies on the controller is no host's.
+    elsewhere = isinstance(driver, RunsOnController)
+    guard, fallback = (None, None) if elsewhere else parse_guard(results["guard"].stdout, boot_id)
     view = driver.observe(results) if driver else None
-    units = driver.updater_units if isinstance(driver, HasNativeUpdater) else ()
+    if view and isinstance(driver, GuardsFromElsewhere):
+        guard, fallback = view.guard, view.fallback
+    arguments = own.kernel_arguments if own else None
     state = HostState(
         driver=driver.name if driver else None,
-        os=parse_os_release(results["os"].stdout),
+        os=own.os if own else parse_os_release(results["os"].stdout),
         boot_id=boot_id,
         booted=view.booted if view else None,
         staged=view.staged if view else None,
         rollback=view.rollback if view else None,
         deployments=view.deployments if view else (),
         channel=view.channel if view else None,
-        native_updater=read_units(results[UPDATER], units),
-        mac=mac_state(results),
-        busy=results["jobs"].text or (view.busy if view else None),
+        native_updater=_updater(driver, results),
+        mac=own.mac if own else mac_state(results),
+        busy=("" if elsewhere else results["jobs"].text) or (view.busy if view else None),
         guard=guard,
-        last_fallback=fallback,
-        kernel_arguments=tuple(results["cmdline"].text.split()),
+        last_fallback=fallback or (view.fallback if view else None),
+        kernel_arguments=tuple(results["cmdline"].text.split()) if arguments is None else arguments,
         capabilities=capabilities(driver) if driver else (),
     )
-    return Observed(state, driver, results, view.next_kernel_arguments if view else None)
+    return Observed(
+        state,
+        driver,
+        results,
+        view.next_kernel_arguments if view else None,
+        view.unguarded if view else None,
+        view.unsettled if view else None,
+    )
+
+
+def _updater(driver: Driver | None, results: Results) -> NativeUpdater:
+    if isinstance(driver, HasUpdaterSetting):
+        return driver.updater(results)
+    if isinstance(driver, KnowsTheHost):
+        return NO_UPDATER  # the units around our steps are not the host's
+    return read_units(results[UPDATER], driver.updater_units if isinstance(driver, HasNativeUpdater) else ())
 
 
 def observe_offer(host: Host, version: str = LATEST, drivers: Sequence[Driver] = DRIVERS) -> tuple[Observed, Candidate]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .._drivers._protocol import CanRollBack
+from .._drivers._protocol import CanRollBack, HasNoGuard, RollsBackAtOnce, reason_for_lack
 from .._errors import FlotillaError, Refused
 from .._guard import render
 from .._model.consent import Consent
@@ -46,7 +46,7 @@ def roll_back(
     state = observed.state
     driver = observed.driven("roll back")
     if not isinstance(driver, CanRollBack):
-        raise Refused(f"cannot roll back {host.name}: the {driver.name} mechanism has no way to do that")
+        raise Refused(f"cannot roll back {host.name}: {reason_for_lack(driver, 'rollback')}")
     if wish.only_from and state.booted and state.booted.digest != wish.only_from:
         why = f"{named(state.booted)} is running, not {wish.only_from[:12]}: nothing to roll back"
         return _outcome(state, state, why, changed=False)
@@ -55,6 +55,9 @@ def roll_back(
         return _outcome(state, state, f"{named(target)} is running already", changed=False)
     if wish.reboot is Consent.REFUSE:
         raise Refused(f"cannot roll back to {named(target)}: it needs a reboot, and reboot is refuse")
+    at_once = isinstance(driver, RollsBackAtOnce)
+    if wish.reboot is Consent.DEFER and at_once:
+        raise Refused(f"cannot roll back to {named(target)}: with {driver.name} that is a reboot, and reboot is defer")
     predicted = replace(state, booted=target, rollback=state.booted, staged=None, guard=None)
     lost = state.staged if state.staged and state.staged.id != target.id else None
     dropped = f"; {named(lost)}, which is staged, is dropped" if lost else ""
@@ -71,9 +74,9 @@ def roll_back(
         why = f"{named(target)} is the next boot; the reboot is deferred{dropped}"
         return _outcome(state, after, why, changed=True, returns={"reboot_required": True})
     began = clock.monotonic()
-    order_reboot(host, steps, f"roll {host.name} back to {named(target)}", permission)
+    order_reboot(host, driver, steps, f"roll {host.name} back to {named(target)}", permission, reboots=not at_once)
     host.say(f"rolling back from {named(state.booted)} to {named(target)}{dropped}")
-    back = wait_for_boot(host, clock, state.boot_id, wish.timeout, began, f"rolling back to {named(target)}")
+    back = wait_for_boot(host, driver, clock, state.boot_id, wish.timeout, began, f"rolling back to {named(target)}")
     if back is None:
         raise FlotillaError(
             f"cannot prove that {host.name} runs {named(target)} again: "
@@ -96,7 +99,8 @@ def roll_back(
             host_state=after,
         )
     # /etc belongs to a deployment: what the guard left in this one's when it was armed here is removed here.
-    host.run([render.disarm(driver)])["disarm"].proven(f"remove what the guard left on {host.name}")
+    if not isinstance(driver, HasNoGuard):
+        host.run([render.disarm(driver)])["disarm"].proven(f"remove what the guard left on {host.name}")
     why = f"rolled back to {named(target)} in {back.elapsed:.0f} s{dropped}"
     return _outcome(state, after, why, changed=True, returns={"boot": record, "phase": Phase.ROLLED_BACK})
 

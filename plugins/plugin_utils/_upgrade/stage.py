@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .._drivers._protocol import RunsOnController, place_of
 from .._errors import FlotillaError, Refused
 from .._guard import render
-from .._jobs import Job, run_job
+from .._jobs import Job, run_attached, run_job
 from .._model.host import Clock, Host
 from .._model.outcome import Outcome
 from .._model.state import Deployment, HostState, Position, named
@@ -41,11 +42,14 @@ def stage(host: Host, clock: Clock, wish: StageWish, check: bool) -> Outcome:
         return _outcome(before.state, state, reason, changed=False)
     _refuse_unsafe(state, target)
     # Also in check mode: here the driver says what it cannot do.
-    job = Job("stage", f"staging {named(target)}", driver.stage(state, target.digest, wish.allow_downgrade))
+    job = Job(
+        "stage", f"staging {named(target)}", driver.stage(state, target.digest, wish.allow_downgrade), place_of(driver)
+    )
     if check:
         predicted = replace(state, staged=replace(target, verified=None))
         return _outcome(state, predicted, f"would stage {named(target)}", changed=True)
-    report = run_job(host, clock, job, wish.timeout)
+    attached = isinstance(driver, RunsOnController)
+    report = run_attached(host, job, wish.timeout) if attached else run_job(host, clock, job, wish.timeout)
     after = observe(host).state
     if after.staged is None or after.staged.digest != target.digest:
         cause = driver.explain(state, target.digest, report.log) or (

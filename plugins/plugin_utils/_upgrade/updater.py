@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .._drivers._protocol import HasNativeUpdater
+from .._drivers._protocol import GivesReasons, HasNativeUpdater, HasUpdaterSetting, KnowsTheHost
 from .._drivers.registry import DRIVERS
 from .._errors import FlotillaError, Refused
 from .._model.host import Host, Step
@@ -26,12 +26,17 @@ def set_updater(host: Host, wanted: UpdaterState, units: Sequence[str] | None, c
     running), FlotillaError when the agent could still act afterwards.
     """
     before, names = _observe(host, units)
+    _refuse_impossible(host, before, units)
+    if not units and isinstance(before.driver, HasUpdaterSetting):
+        return _set_by_setting(host, before, before.driver, wanted, check)
     seen = parse_units(before.results[_ASKED], names)
-    now = read_units(before.results[_ASKED], names)
+    now = seen.state
     if not seen.units:
         if units:
             raise Refused(f"cannot find the native updater on {host.name}: none of {', '.join(units)} exists")
-        return _outcome(before.state, now, now, f"{host.name} has no native updater that is known", changed=False)
+        reason = before.driver.lacks.get("hold_updater") if isinstance(before.driver, GivesReasons) else None
+        why = f"{host.name} has no native updater that is known{f': {reason}' if reason else ''}"
+        return _outcome(before.state, now, now, why, changed=False)
     if now.state is wanted and not (wanted is UpdaterState.ACTIVE and seen.record is not None):
         return _outcome(before.state, now, now, f"{now.name} is {now.state.value} already", changed=False)
     if wanted is UpdaterState.ACTIVE and seen.record is None:
@@ -48,6 +53,38 @@ def set_updater(host: Host, wanted: UpdaterState, units: Sequence[str] | None, c
     then = read_units(after.results[_ASKED], names)
     _prove(host, seen, wanted, then, parse_units(after.results[_ASKED], names))
     return _outcome(after.state, now, then, f"{then.name} is {then.state.value} now", changed=then != now)
+
+
+def _set_by_setting(
+    host: Host, before: Observed, driver: HasUpdaterSetting, wanted: UpdaterState, check: bool
+) -> Outcome:
+    now, handed_back = driver.updater(before.results), driver.handed_back(before.results)
+    if wanted is UpdaterState.ACTIVE and handed_back is None:
+        return _outcome(before.state, now, now, f"{now.name} is not held by us: nothing to hand back", changed=False)
+    if now.state is wanted and wanted is not UpdaterState.ACTIVE:
+        return _outcome(before.state, now, now, f"{now.name} is {now.state.value} already", changed=False)
+    if before.state.busy and wanted is not UpdaterState.ACTIVE:
+        raise Refused(f"cannot hold {now.name} on {host.name}: the host is busy: {before.state.busy}")
+    expected = handed_back if wanted is UpdaterState.ACTIVE and handed_back else wanted
+    predicted = NativeUpdater(now.name, expected)
+    if check:
+        why = f"would bring {now.name} to {expected.value}"
+        return _outcome(before.state, now, predicted, why, changed=True)
+    after = observe(host, [driver.set_updater(before.results, wanted)])
+    then = driver.updater(after.results)
+    if then != predicted or (wanted is UpdaterState.ACTIVE and driver.handed_back(after.results) is not None):
+        raise FlotillaError(
+            f"cannot bring {then.name} on {host.name} to {expected.value}: it is {then.state.value} afterwards"
+        )
+    return _outcome(after.state, now, then, f"{then.name} is {then.state.value} now", changed=True)
+
+
+def _refuse_impossible(host: Host, seen: Observed, units: Sequence[str] | None) -> None:
+    driver = seen.driver
+    if isinstance(driver, KnowsTheHost) and units:
+        raise Refused(
+            f"cannot set {', '.join(units)} on {host.name}: our steps run beside its OS, and reach none of its units"
+        )
 
 
 def _observe(host: Host, units: Sequence[str] | None, steps: Sequence[Step] = ()) -> tuple[Observed, list[str]]:

@@ -37,6 +37,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         machine = Machine(Path((task_vars or {})["simhost_machine"]))
         order = self._task.args
+        if order.get("beside") and machine.beside:
+            machine = machine.beside
         if "fault" in order:
             machine.order_fault(*order["fault"])
         if order.get("clear"):

@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from ansible_collections.flotilla.container_os.plugins.action.host_health import ActionModule
+from ansible_collections.flotilla.container_os.plugins.action.mac_info import ActionModule as MacInfo
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import Refused
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.option import option_fields
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.registry import TYPES
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._health.request import (
@@ -131,3 +133,21 @@ def test_examples_are_taken() -> None:
         for task in tasks:
             assert set(task) <= set(ActionModule.SPEC)
     assert seen >= {"systemd", "container", "http", "tcp", "command", "file", "mount", "mac_denials"}
+
+
+def test_host_without_a_shell_is_looked_at_from_the_controller_alone() -> None:
+    action = ActionModule.__new__(ActionModule)
+    action._connection = SimpleNamespace(on_controller=True)
+    action._play_context = SimpleNamespace(remote_addr="127.0.0.1")
+    action.host = lambda _task_vars: SimpleNamespace(name="h1")
+    rest = {"state": "observed", "baseline": None, "stable_for": 0, "timeout": 1, "interval": 1}
+    with pytest.raises(Refused, match="cannot take probe units of h1: it has no shell"):
+        action.perform({"probes": [{"name": "units", "type": "systemd"}], **rest}, {})
+
+
+def test_what_would_look_at_the_controller_is_refused() -> None:
+    action = MacInfo.__new__(MacInfo)
+    action._connection = SimpleNamespace(on_controller=True)
+    action._task = SimpleNamespace(action="flotilla.container_os.mac_info", delegate_to=None)
+    with pytest.raises(Refused, match=r"cannot use flotilla.container_os.mac_info on h1: it has no shell"):
+        action.host({"inventory_hostname": "h1"})

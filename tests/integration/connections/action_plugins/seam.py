@@ -7,12 +7,13 @@ from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import HostAction
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._jobs import Job, run_job
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Step
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import BOOT_SERVER, Step
 
 
 class ActionModule(HostAction):
     SPEC = {
         "steps": {"type": "dict", "default": {}},
+        "server_steps": {"type": "dict", "default": {}},
         "path": {"type": "str"},
         "content": {"type": "str"},
         "job": {"type": "str"},
@@ -27,7 +28,9 @@ class ActionModule(HostAction):
         if options["path"]:
             host.write(options["path"], options["content"], "0600")
             return {"changed": True, "content": host.read(options["path"]), "other": host.read(f"{options['path']}.no")}
-        results = host.run([Step(name, script) for name, script in options["steps"].items()])
+        steps = [Step(name, script) for name, script in options["steps"].items()]
+        steps += [Step(name, script, on=BOOT_SERVER) for name, script in options["server_steps"].items()]
+        results = host.run(steps)
         said = {name: result.proven(f"do {name}").stdout for name, result in results.items()}
         errors = {name: result.stderr for name, result in results.items()}
         return {"changed": False, "said": said, "errors": errors, "round_trips": host.round_trips}

@@ -6,6 +6,7 @@ A step that it does not know is an error: nothing happens on a host that the tes
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -58,7 +59,7 @@ class FakeHost:
         if step.name in self.acts:
             return self.acts[step.name](self) or Result(step.name, step.script, 0)
         if step.name == "fresh":
-            return Result("fresh", step.script, 9 if f'"{self.boot_id}"' in step.script else 0)
+            return Result("fresh", step.script, 9 if f"!= {self.boot_id} " in step.script else 0)
         if step.name.removeprefix("offer.").startswith(OTHER_DRIVERS):
             return Result(step.name, step.script, NOT_HERE)
         assert step.name.startswith(PROBES), f"unexpected step {step.name}"
@@ -100,6 +101,54 @@ class FakeHost:
 
 STAGED = [(" ", NEW, 0, "staged"), ("*", OLD, 0, "")]
 BOOTED = [("*", NEW, 0, ""), (" ", OLD, 0, "rollback")]
+
+
+BOOTS = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(4)]
+
+
+@dataclass
+class FakeTalos(FakeHost):
+    """A host without a shell and without a place for a guard: the steps run on the controller."""
+
+    runs: str = "v1.13.2"
+    record: str = ""
+    ready: bool = True
+    image: str = "ghcr.io/siderolabs/installer:v1.14.0"
+    boot_id: str = BOOTS[0]
+
+    def _answer(self, step: Step) -> Result:
+        if step.name in self.acts:
+            return self.acts[step.name](self) or Result(step.name, step.script, 0)
+        if step.name == "fresh":
+            return Result("fresh", step.script, 9 if f"!= {self.boot_id} " in step.script else 0)
+        name = step.name.removeprefix("talos.") if step.name.startswith("talos.") else ""
+        if step.name == "offer.talos":
+            name = "image"
+        if not name:
+            # What the controller says of itself: an OS that is updated with ostree, and work of others.
+            return Result(
+                step.name, step.script, 0, {"boot_id": "controller", "jobs": "another's work"}.get(step.name, "")
+            )
+        status = {
+            "ready": self.ready,
+            "unmetConditions": [] if self.ready else [{"name": "services", "reason": "none"}],
+        }
+        shown = {
+            "boot_id": self.boot_id,
+            "version": json.dumps({"version": {"tag": self.runs}}),
+            "machine": json.dumps({"spec": {"stage": "running", "status": status}}),
+            "security": json.dumps({"spec": {"selinuxState": "disabled"}}),
+            "cmdline": "talos.platform=metal",
+            "os": "ID=talos\n",
+            "image": self.image,
+            "record": json.dumps({"spec": {"value": f"flotilla {self.record}"}}) if self.record else "",
+        }
+        return Result(step.name, step.script, 0, shown.get(name, ""))
+
+
+@pytest.fixture
+def talos() -> FakeTalos:
+    return FakeTalos(record=f"installed v1.13.2 v1.14.0 {BOOTS[0]}")
 
 
 @pytest.fixture

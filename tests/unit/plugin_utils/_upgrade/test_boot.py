@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -156,3 +157,75 @@ def test_channel_that_was_lost_is_no_success(staged: Any, clock: Any) -> None:
     _reboots_into(staged, [("*", NEW, 0, ""), (" ", OLD, 0, "rollback")], channel="other")
     with pytest.raises(FlotillaError, match="its channel was"):
         boot(staged, clock, WISH, check=False)
+
+
+# -- where a guard has no place
+
+
+def _boots(host: Any, runs: str = "v1.14.0", settles: int = 0) -> None:
+    def reboot(_host: Any) -> None:
+        host.runs, host.boot_id, host.away, host.ready = runs, "00000001-0000-4000-8000-000000000000", 2, not settles
+
+    def machine(_host: Any) -> None:
+        nonlocal settles
+        settles -= 1
+        host.ready = settles <= 0
+
+    host.acts["reboot"] = reboot
+    if settles:
+        host.acts["guard"] = machine
+
+
+def test_without_a_place_for_a_guard_nothing_boots_unless_the_user_says_so(talos: Any, clock: Any) -> None:
+    _boots(talos)
+    for check in (False, True):
+        with pytest.raises(Refused, match="cannot boot v1.14.0 .* on h1 under a guard: Talos has no place for a guard"):
+            boot(talos, clock, BootWish("v1.14.0"), check=check)
+    assert talos.ran == []
+
+
+def test_boot_without_a_guard_is_proven_all_the_same(talos: Any, clock: Any) -> None:
+    _boots(talos)
+    result = boot(talos, clock, BootWish("v1.14.0", unguarded=True), check=False).result(diff=False)
+    assert (result["changed"], result["phase"]) == (True, "booted")
+    assert "nothing on the host that would take it back" in result["msg"]
+    assert talos.ran == ["reboot", "fresh"]
+    assert result["host_state"]["rollback"]["digest"] == "v1.13.2"
+
+
+def test_boot_waits_until_the_os_counts_it_as_good(talos: Any, clock: Any) -> None:
+    _boots(talos, settles=4)
+    assert boot(talos, clock, BootWish(unguarded=True), check=False).changed
+    talos.runs, talos.boot_id, talos.record = "v1.13.2", "00000000-0000-4000-8000-000000000000", talos.record
+    _boots(talos, settles=10_000)
+    with pytest.raises(FlotillaError, match="but the machine is running and not ready .* roll it back") as caught:
+        boot(talos, clock, BootWish(unguarded=True), check=False)
+    assert caught.value.details["phase"] is Phase.FAILED
+
+
+def test_host_without_a_guard_that_went_back_is_told(talos: Any, clock: Any) -> None:
+    _boots(talos, runs="v1.13.2")
+    with pytest.raises(FlotillaError, match=r"it came back on v1\.13\.2 .*: the host gives no reason") as caught:
+        boot(talos, clock, BootWish(unguarded=True), check=False)
+    assert caught.value.details["phase"] is Phase.ROLLED_BACK
+
+
+def test_host_without_a_guard_that_stays_away_is_promised_nothing(talos: Any, clock: Any) -> None:
+    _boots(talos)
+    talos.acts["reboot"] = lambda host: setattr(host, "away", 10_000)
+    with pytest.raises(FlotillaError) as caught:
+        boot(talos, clock, BootWish(unguarded=True), check=False)
+    assert caught.value.message.endswith("no answer since the reboot, 1200 s ago")
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_where_no_guard_could_be_armed_nothing_is_booted(
+    staged: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    seen = OSTree.observe
+    monkeypatch.setattr(
+        OSTree, "observe", lambda self, results: replace(seen(self, results), unguarded="nothing could reset it")
+    )
+    with pytest.raises(Refused, match="cannot boot b .* on h1 under a guard: nothing could reset it"):
+        boot(staged, clock, WISH, check=check)
+    assert staged.ran == []

@@ -56,3 +56,13 @@ def test_guard_that_is_still_there_is_no_success(trial: Any) -> None:
     trial.acts["confirm"] = lambda _host: None
     with pytest.raises(FlotillaError, match="the guard is armed"):
         confirm(trial, NEW, check=False)
+
+
+def test_without_a_guard_what_the_os_counts_as_good_is_confirmed(talos: Any) -> None:
+    result = confirm(talos, "v1.13.2", check=False).result(diff=False)
+    assert not result["changed"]
+    assert "there is no guard to take away" in result["msg"]
+    talos.ready = False
+    with pytest.raises(Refused, match="cannot confirm v1.13.2 .*: the machine is running and not ready"):
+        confirm(talos, None, check=False)
+    assert talos.ran == []

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import pytest
 
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.ostree import OSTree
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.talos import Talos
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import (
     CannotParse,
     FlotillaError,
@@ -23,7 +25,7 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.reb
 
 
 def _wait(host: Any, clock: Any, timeout: float = 300) -> Any:
-    return wait_for_boot(host, clock, "boot-0", timeout, clock.monotonic(), "booting 2")
+    return wait_for_boot(host, OSTree(), clock, "boot-0", timeout, clock.monotonic(), "booting 2")
 
 
 def test_back_with_an_observation_in_one_round_trip(steady: Any, clock: Any) -> None:
@@ -63,14 +65,14 @@ def test_shell_that_dies_under_the_poll_is_a_host_that_is_away(steady: Any, cloc
 
 def test_the_order_is_for_a_full_reboot() -> None:
     """Whatever somebody has prepared under /run/nextroot, or for kexec."""
-    assert f"{reboot.FULL_REBOOT} systemctl --no-block reboot" in reboot.reboot_step().script
+    assert f"{reboot.FULL_REBOOT} systemctl --no-block reboot" in reboot.reboot_step(OSTree()).script
     assert reboot.FULL_REBOOT == "SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1 SYSTEMCTL_SKIP_AUTO_KEXEC=1"
 
 
 def test_reboot_is_not_ordered_after_a_step_that_failed(steady: Any) -> None:
     steady.acts.update(arm=lambda _host: Result("arm", "sh guard", 1, "", "read-only"), reboot=lambda _host: None)
     with pytest.raises(ToolFailed, match="cannot arm the guard: .*read-only"):
-        order_reboot(steady, (Step("arm", "sh guard", required=True),), "arm the guard")
+        order_reboot(steady, OSTree(), (Step("arm", "sh guard", required=True),), "arm the guard")
     assert steady.ran == ["arm"]
 
 
@@ -132,7 +134,7 @@ def shell(tmp_path: Path) -> Shell:
 def _order(shell: Shell, permission: Any) -> None:
     arm = Step("arm", f"touch {shell.root}/armed", required=True)
     undo = f"touch {shell.root}/undone"
-    order_reboot(cast("Any", shell), (arm,), "arm the guard on h1", permission, undo)
+    order_reboot(cast("Any", shell), OSTree(), (arm,), "arm the guard on h1", permission, undo)
 
 
 @pytest.mark.parametrize("permission", [None, Granted(60)])
@@ -170,3 +172,19 @@ def test_clock_that_cannot_be_read_is_no_permission(shell: Shell) -> None:
     with pytest.raises(CannotParse, match="not a boot id and a number"):
         _order(shell, Granted(60))
     assert shell.changed == set()
+
+
+def test_host_beside_which_we_are_says_itself_which_boot_it_is(talos: Any, clock: Any) -> None:
+    driver = Talos()
+    assert "order_reboot" in reboot.reboot_step(driver).script
+    assert "systemctl" not in reboot.reboot_step(driver).script
+    assert reboot.boot_id_of(OSTree()) == "cat /proc/sys/kernel/random/boot_id"
+    # Its API comes up after its kernel: what cannot be observed yet is asked again.
+    tries = iter(["", "", "v1.14.0"])
+    talos.acts["os"] = lambda host: setattr(host, "runs", next(tries, "v1.14.0"))
+    talos.boot_id = "00000001-0000-4000-8000-000000000000"
+    before = "00000000-0000-4000-8000-000000000000"
+    back = wait_for_boot(talos, driver, clock, before, 60, clock.monotonic(), "booting")
+    assert back is not None
+    assert back.observed.state.booted is not None
+    assert back.observed.state.booted.version == "v1.14.0"

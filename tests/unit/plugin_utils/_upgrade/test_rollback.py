@@ -159,3 +159,17 @@ def test_does_not_come_back(upgraded: Any, clock: Any) -> None:
         roll_back(upgraded, clock, RollbackWish(timeout=50), check=False)
     assert failed.value.details["phase"] is Phase.UNREACHABLE
     assert clock.now <= 60
+
+
+def test_rollback_that_is_a_reboot_gets_no_second_one(talos: Any, clock: Any) -> None:
+    talos.record, talos.boot_id, talos.runs = talos.record, "00000001-0000-4000-8000-000000000000", "v1.14.0"
+
+    def back(host: Any) -> None:
+        host.runs, host.boot_id, host.away = "v1.13.2", "00000002-0000-4000-8000-000000000000", 2
+
+    talos.acts["roll_back"] = back
+    with pytest.raises(Refused, match="with talos that is a reboot, and reboot is defer"):
+        roll_back(talos, clock, RollbackWish(reboot=Consent.DEFER), check=False)
+    result = roll_back(talos, clock, RollbackWish(), check=False).result(diff=False)
+    assert (result["changed"], result["phase"]) == (True, "rolled_back")
+    assert talos.ran == ["roll_back", "fresh"]

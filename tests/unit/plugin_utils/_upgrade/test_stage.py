@@ -88,3 +88,25 @@ def test_unstage(staged: Any, steady: Any) -> None:
     staged.acts["unstage"] = lambda _host: None
     with pytest.raises(FlotillaError, match="still staged"):
         unstage(staged, check=False)
+
+
+def test_nothing_of_a_host_without_a_shell_is_left_on_the_controller(talos: Any, clock: Any) -> None:
+    talos.record = ""
+    sent: list[str] = []
+
+    def work(host: Any) -> Result:
+        host.record = f"installed v1.13.2 v1.14.0 {host.boot_id}"
+        return Result("work", "sh", 0, "done")
+
+    def run(steps: Any, limit: float | None = None) -> Any:
+        sent.extend(step.script for step in steps if step.name == "work")
+        assert (limit is not None) == any(step.name == "work" for step in steps)
+        return type(talos).run(talos, steps, limit)
+
+    talos.acts["work"] = work
+    host = talos
+    object.__setattr__(host, "run", run)
+    assert stage(host, clock, StageWish(), check=False).changed
+    assert len(sent) == 1
+    assert "/run/flotilla" not in sent[0]
+    assert "/var/lib/flotilla" not in sent[0]

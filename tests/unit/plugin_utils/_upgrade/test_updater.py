@@ -14,9 +14,15 @@ import pytest
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError, Refused, ToolFailed
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.state import UpdaterState
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.state import (
+    HostState,
+    NativeUpdater,
+    Os,
+    UpdaterState,
+)
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._parsers.systemd_units import NO_SYSTEMD
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade import updater
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.observe import Observed
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.updater import set_updater
 
 TIMER, SERVICE = "lab-autoupdate.timer", "lab-autoupdate.service"
@@ -220,3 +226,86 @@ def test_systemd_that_gives_no_answer_is_not_taken_for_none(
     else:
         with pytest.raises(error, match="Failed to connect to bus"):
             set_updater(host, HELD, None, check=False)  # type: ignore[arg-type]
+
+
+def test_units_beside_the_os_are_not_the_hosts(talos: Any) -> None:
+    with pytest.raises(Refused, match="cannot set sshd.service on h1: our steps run beside its OS"):
+        set_updater(talos, HELD, ["sshd.service"], check=False)
+    result = set_updater(talos, HELD, None, check=False).result(diff=False)
+    assert not result["changed"]
+    assert result["msg"] == "h1 has no native updater that is known: Talos never updates itself"
+
+
+# -- an agent that is held by a setting
+
+
+class Setting:
+    """A driver whose agent is held by a setting, and its host: what a step leaves is in `hold` and `record`."""
+
+    def __init__(self, hold: bool, record: UpdaterState | None, obeys: bool = True, busy: str | None = None) -> None:
+        self.hold, self.record, self.obeys, self.busy = hold, record, obeys, busy
+
+    def updater(self, results: Any) -> NativeUpdater:
+        held = HELD if self.record else DISABLED
+        return NativeUpdater("agent", held if self.hold else ACTIVE)
+
+    def handed_back(self, results: Any) -> UpdaterState | None:
+        return self.record
+
+    def set_updater(self, results: Any, wanted: UpdaterState) -> Step:
+        return Step(f"set {wanted.value}", ":", required=True)
+
+    def observe(self, host: Any, steps: Sequence[Step] = ()) -> Observed:
+        for step in steps:
+            wanted = step.name.removeprefix("set ")
+            if not self.obeys or wanted == step.name:
+                continue
+            was = ACTIVE if not self.hold else DISABLED
+            self.hold, self.record = (
+                (True, self.record or was)
+                if wanted == "held"
+                else (wanted == "disabled" or self.record is DISABLED, None)
+            )
+        asked = {"updater.asked": Result("updater.asked", "", NO_SYSTEMD)}
+        state = HostState("agent", Os(), "boot-0", busy=self.busy)
+        return Observed(state, self, asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted", "changed", "then"),
+    [
+        (Setting(False, None), HELD, True, HELD),
+        (Setting(True, ACTIVE), HELD, False, HELD),
+        (Setting(True, ACTIVE), ACTIVE, True, ACTIVE),
+        (Setting(True, DISABLED), ACTIVE, True, DISABLED),
+        (Setting(False, None), ACTIVE, False, ACTIVE),
+        (Setting(True, None), ACTIVE, False, DISABLED),
+        (Setting(False, None), DISABLED, True, DISABLED),
+        (Setting(True, ACTIVE), DISABLED, True, DISABLED),
+    ],
+)
+def test_a_setting_is_held_and_handed_back(
+    setting: Setting, wanted: UpdaterState, changed: bool, then: UpdaterState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(updater, "observe", setting.observe)
+    before = (setting.hold, setting.record)
+    checked = set_updater(Named(), wanted, None, check=True)  # type: ignore[arg-type]
+    assert (setting.hold, setting.record) == before
+    done = set_updater(Named(), wanted, None, check=False)  # type: ignore[arg-type]
+    for outcome in (checked, done):
+        assert (outcome.changed, outcome.returns["native_updater"]) == (changed, NativeUpdater("agent", then))
+    again = set_updater(Named(), wanted, None, check=False)  # type: ignore[arg-type]
+    assert not again.changed
+
+
+class Named:
+    name = "h1"
+
+
+def test_a_setting_that_is_not_kept_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(updater, "observe", Setting(False, None, obeys=False).observe)
+    with pytest.raises(FlotillaError, match="cannot bring agent on h1 to held: it is active afterwards"):
+        set_updater(Named(), HELD, None, check=False)  # type: ignore[arg-type]
+    monkeypatch.setattr(updater, "observe", Setting(False, None, busy="refreshing").observe)
+    with pytest.raises(Refused, match="cannot hold agent on h1: the host is busy: refreshing"):
+        set_updater(Named(), HELD, None, check=False)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+images-g 9226a8164da0f970aa1194e54a7d2b0f386eb764053eda7c38cebea585bf6abb
