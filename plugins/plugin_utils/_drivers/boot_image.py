@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from .._errors import FlotillaError, Refused, tail
 from .._model.host import BOOT_SERVER, Result, Results, Step
@@ -25,6 +24,7 @@ from .._model.state import Channel, Deployment, Fallback, Guard, HostState, Posi
 from .._parsers.boot_image import ARGUMENT, Store, parse_image, parse_manifest, parse_store
 from .._parsers.guard import parse_guard
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
+from ._scripts import piece
 
 # Exit code of our probe on a host that this driver is not for.
 NOT_HERE = 3
@@ -200,7 +200,7 @@ class BootImage:
 
 
 def _script(name: str) -> str:
-    return Path(__file__).with_name(f"boot_image_{name}.sh").read_text(encoding="utf-8")
+    return piece(f"boot_image_{name}.sh")
 
 
 def _deployment(digest: str | None, store: Store | None, position: Position) -> Deployment | None:

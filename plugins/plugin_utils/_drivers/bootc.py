@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from .._errors import CannotParse, Refused, tail
 from .._model.host import Result, Results, Step
@@ -17,6 +16,7 @@ from .._model.shell import quote
 from .._model.state import Channel, Deployment, HostState, Position, Verification
 from .._parsers.bootc import DOCKER, RAW_MARK, REGISTRY, Entry, Image, Status, parse_offer, parse_status
 from ._protocol import Candidate, ChannelWish, View
+from ._scripts import piece
 
 # Exit code of a probe on a host that this driver is not for, and of a stage that the channel does not offer.
 NOT_HERE = 3
@@ -165,7 +165,7 @@ class Bootc:
         return Step("unstage", "[ -e /run/ostree/staged-deployment ] && ostree admin undeploy 0", required=True)
 
     def guard_functions(self) -> str:
-        return Path(__file__).with_name("bootc_guard.sh").read_text(encoding="utf-8")
+        return piece("bootc_guard.sh")
 
     def roll_back(self, state: HostState, target: Deployment) -> Step:
         if state.rollback is None or target.id != state.rollback.id:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from .._errors import CannotParse, FlotillaError, Refused, ToolFailed, tail
 from .._model.host import Result, Results, Step
@@ -44,6 +43,7 @@ from .._parsers.bottlerocket import (
     parse_status,
 )
 from ._protocol import Candidate, ChannelRules, ChannelWish, Identity, View
+from ._scripts import piece
 
 # Exit code of a probe that this host, or this container, is not for.
 NOT_HERE = 3
@@ -223,7 +223,7 @@ class Bottlerocket:
 
 
 def _script() -> str:
-    return Path(__file__).with_name("bottlerocket_host.sh").read_text(encoding="utf-8")
+    return piece("bottlerocket_host.sh")
 
 
 def _status(result: Result) -> tuple[Status | None, str | None]:

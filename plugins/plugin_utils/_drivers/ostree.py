@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 from .._errors import FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
@@ -19,6 +18,7 @@ from .._parsers.gvariant import parse_strings
 from .._parsers.ostree import Entry, Remote, parse_loader_entries, parse_remotes, parse_status, parse_summary
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._remotes import keys_probe, remote_steps, remotes_probe, trusted_keys
+from ._scripts import piece
 
 # Exit code of a probe on a host that this driver is not for.
 NOT_HERE = 3
@@ -129,7 +129,7 @@ class OSTree:
         return Step.of("unstage", "ostree", "admin", "undeploy", str(index), required=True)
 
     def guard_functions(self) -> str:
-        return Path(__file__).with_name("ostree_guard.sh").read_text(encoding="utf-8")
+        return piece("ostree_guard.sh")
 
     def roll_back(self, state: HostState, target: Deployment) -> Step:
         # What is staged would become the default again while the host shuts down.

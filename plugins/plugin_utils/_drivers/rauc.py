@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
@@ -24,6 +23,7 @@ from .._model.state import Channel, Deployment, HostState, Position, Verificatio
 from .._parsers.key_value import parse_key_values
 from .._parsers.rauc import Seen, Slot, Status, parse_offer, parse_operation, parse_seen, parse_status
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
+from ._scripts import piece
 
 # Exit code of our probes on a host that this driver is not for.
 NOT_HERE = 3
@@ -63,7 +63,7 @@ class Rauc:
                 "rauc.operation",
                 f"{here}busctl --json=short get-property de.pengutronix.rauc / de.pengutronix.rauc.Installer Operation",
             ),
-            Step("rauc.seen", f"{here}{_script('guard')}\nseen"),
+            Step("rauc.seen", f"{_script('guard')}{here}seen"),
             Step("rauc.channel", f"{here}[ ! -f {CHANNEL} ] || cat {CHANNEL}"),
         )
 
@@ -89,7 +89,7 @@ class Rauc:
 
     def offer_probe(self) -> Step:
         here = f"command -v rauc >/dev/null 2>&1 && [ -f {CHANNEL} ] || exit {NOT_HERE}\n"
-        return Step("offer", f"{here}{_script('guard')}\n{_script('stage')}\nask")
+        return Step("offer", f"{_script('guard')}{_script('stage')}{here}ask")
 
     def offer(self, result: Result, state: HostState) -> Candidate:
         bundle = _bundle(state)
@@ -159,7 +159,7 @@ class Rauc:
 
 
 def _script(name: str) -> str:
-    return Path(__file__).with_name(f"rauc_{name}.sh").read_text(encoding="utf-8")
+    return piece(f"rauc_{name}.sh")
 
 
 def _first(status: Status, seen: Seen) -> str | None:

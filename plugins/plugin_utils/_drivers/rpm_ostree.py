@@ -8,7 +8,6 @@ the digest of its manifest. Facts of the tool: man/rpm-ostree.xml and src/ of co
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from .._errors import FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
@@ -22,6 +21,7 @@ from .._parsers.ostree_image import ImageReference, parse_image_reference, parse
 from .._parsers.rpm_ostree import Entry, Status, parse_status, with_serials
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._remotes import keys_probe, remote_steps, remotes_probe, trusted_keys
+from ._scripts import piece
 
 # Exit code of a probe on a host that this driver is not for.
 NOT_HERE = 3
@@ -42,7 +42,7 @@ _STATUS = (
 
 
 def _script(name: str) -> str:
-    return Path(__file__).with_name(f"{name}.sh").read_text(encoding="utf-8")
+    return piece(f"{name}.sh")
 
 
 class RpmOSTree:
@@ -96,7 +96,7 @@ class RpmOSTree:
 
     def offer_probe(self) -> Step:
         here = f"[ -e /run/ostree-booted ] && command -v rpm-ostree >/dev/null || exit {NOT_HERE}\n"
-        return Step("offer", f"{here}{_script('ostree_guard')}\n{_script('rpm_ostree_host')}\noffer")
+        return Step("offer", f"{_script('ostree_guard')}{_script('rpm_ostree_host')}{here}\noffer")
 
     def offer(self, result: Result, state: HostState) -> Candidate:
         channel = _followed(state)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
@@ -46,6 +45,7 @@ from .._parsers.snapd import (
     parse_validation_sets,
 )
 from ._protocol import BELOW_IMAGE, Candidate, ChannelRules, ChannelWish, View
+from ._scripts import piece
 
 # Exit codes of the probe: on a host that this driver is not for; where the boot loader says nothing.
 NOT_HERE, NO_KERNEL = 3, 4
@@ -249,7 +249,7 @@ class Snapd:
 
 
 def _script(*names: str) -> str:
-    return "\n".join(Path(__file__).with_name(f"snapd_{name}.sh").read_text(encoding="utf-8") for name in names)
+    return "\n".join(piece(f"snapd_{name}.sh") for name in names)
 
 
 def _seen(results: Results) -> dict[str, str]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
@@ -34,6 +33,7 @@ from .._parsers.sysupdate import (
     parse_versions,
 )
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
+from ._scripts import piece
 
 # Exit code of our probes on a host that this driver is not for.
 NOT_HERE = 3
@@ -273,7 +273,7 @@ class Sysupdate:
 
 
 def _script(name: str) -> str:
-    return Path(__file__).with_name(f"sysupdate_{name}.sh").read_text(encoding="utf-8")
+    return piece(f"sysupdate_{name}.sh")
 
 
 def _keys(keys: str) -> str:

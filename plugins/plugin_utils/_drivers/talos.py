@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
@@ -33,6 +32,7 @@ from .._parsers.talos import (
     parse_version,
 )
 from ._protocol import Candidate, ChannelRules, ChannelWish, Identity, View
+from ._scripts import piece
 
 # Exit code of a probe where the connection is not to a Talos host.
 NOT_HERE = 3
@@ -205,9 +205,8 @@ class Talos:
 
 def _on_host(script: str) -> str:
     """Return sh that runs `script` with the functions of talos_host.sh, where the connection is to a Talos host."""
-    # Without comments: some shells look for quotes in them where all this stands in a substitution.
-    lines = Path(__file__).with_name("talos_host.sh").read_text(encoding="utf-8").splitlines()
-    functions = "\n".join(line.partition(" # ")[0] for line in lines if not line.lstrip().startswith("#"))
+    # Without any comment: some shells look for quotes in them where all this stands in a substitution.
+    functions = "\n".join(line.partition(" # ")[0] for line in piece("talos_host.sh").splitlines())
     return f'[ -n "$FLOTILLA_TALOS_NODE" ] || exit {NOT_HERE}\n{functions}\n{script}'
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
@@ -31,6 +30,7 @@ from .._parsers.transactional_update import (
 )
 from .._parsers.zypp import parse_repositories
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
+from ._scripts import piece
 
 # Exit code of a probe on a host that this driver is not for.
 NOT_HERE = 3
@@ -109,7 +109,7 @@ class TransactionalUpdate:
                 "transactional_update.snapshots",
                 f"{here}{snapper}$s --jsonout {listed} 2>/dev/null || $s --csvout {listed}",
             ),
-            Step("transactional_update.contents", f"{here}\n{_bare(_GUARD)}\n{_bare(_CONTENT)}\ncontents"),
+            Step("transactional_update.contents", f"{_GUARD}{_CONTENT}{here}contents"),
             Step("transactional_update.staged", f"{here}[ ! -f {STAGED} ] || cat {STAGED}"),
             Step("transactional_update.repositories", here + print_files(*_ZYPP_CONF, f"{REPOSITORIES}/*.repo")),
             Step(
@@ -164,7 +164,7 @@ class TransactionalUpdate:
 
     def offer_probe(self) -> Step:
         here = f"command -v transactional-update >/dev/null && command -v zypper >/dev/null || exit {NOT_HERE}"
-        return Step("offer", "\n".join((here, *map(_bare, (_GUARD, _CONTENT, _OFFER)), "offer")))
+        return Step("offer", f"{_GUARD}{_CONTENT}{_OFFER}{here}\noffer")
 
     def offer(self, result: Result, state: HostState) -> Candidate:
         channel = _followed(state)
@@ -245,18 +245,13 @@ class TransactionalUpdate:
 
 
 def _script(name: str) -> str:
-    return Path(__file__).with_name(f"transactional_update_{name}.sh").read_text(encoding="utf-8")
+    return piece(f"transactional_update_{name}.sh")
 
 
 _GUARD, _CONTENT, _OFFER, _STAGE, _REPOSITORIES = (
     _script(name) for name in ("guard", "content", "offer", "stage", "repositories")
 )
 _FSROOT = "findmnt --target / --raw --noheadings --output FSROOT --first-only --direction backward --types btrfs"
-
-
-def _bare(script: str) -> str:
-    """Leave out comments and indentation: probes go to every host, whatever updates it."""
-    return re.sub(r"(?m)^ *(?:#.*\n)?", "", script)
 
 
 def _program(call: str) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import re
-from pathlib import Path
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
 from .._model.host import Result, Results, Step
@@ -24,6 +23,7 @@ from .._parsers.key_value import parse_os_release
 from .._parsers.omaha import Answer, parse_answer
 from .._parsers.update_engine import Known, parse_known, parse_root_hash, parse_settings, parse_status
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
+from ._scripts import piece
 
 # Exit codes of our probes: on a host that this driver is not for; where no engine is on the bus, as when it is held.
 NOT_HERE = 3
@@ -82,7 +82,7 @@ class UpdateEngine:
                 f"|| exit {NO_ENGINE}; update_engine_client -status",
             ),
             Step("update_engine.settings", here + print_files(*SETTINGS)),
-            Step("update_engine.other", f'{here}{_script("guard")}\nslot_id "$(other_slot "$(running_slot)")" || :'),
+            Step("update_engine.other", f'{_script("guard")}{here}slot_id "$(other_slot "$(running_slot)")" || :'),
             Step("update_engine.known", here + f"[ ! -f {KNOWN} ] || cat {KNOWN}"),
         )
 
@@ -211,7 +211,7 @@ class UpdateEngine:
 
 
 def _script(name: str) -> str:
-    return Path(__file__).with_name(f"update_engine_{name}.sh").read_text(encoding="utf-8")
+    return piece(f"update_engine_{name}.sh")
 
 
 def _running(device: str, slots: dict[str, Slot]) -> Slot:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .._errors import FlotillaError, ToolFailed
+from .._errors import COMMAND_SHOWN, FlotillaError, ToolFailed
 
 # Where a step runs that does not run on the host itself: on the boot server that holds the host's images.
 BOOT_SERVER = "boot_server"
@@ -60,9 +60,10 @@ class Result:
         if self.rc is None:
             raise FlotillaError(f"cannot {goal}: a step before it failed")
         if self.rc != 0:
-            # Functions stand before the command that calls them.
-            command = self.script.strip().rpartition("\n")[2]
-            raise ToolFailed(goal, " ".join(command.split()), self.rc, self.stderr, self.stdout)
+            command = " ".join(self.script.split())
+            if len(command) > COMMAND_SHOWN:  # functions stand before the command that calls them
+                command = " ".join(self.script.strip().rpartition("\n")[2].split())
+            raise ToolFailed(goal, command, self.rc, self.stderr, self.stdout)
         return self
 
 

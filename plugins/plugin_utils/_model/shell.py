@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 
 quote = shlex.quote
+
+# A beginning of scripts that has at least so many characters is sent once.
+WORTH_SHARING = 256
 
 # Begins the line before each file in the output of `print_files`.
 FILE_MARK = "@@flotilla-file "
@@ -53,16 +57,68 @@ def as_argument(program: str) -> str:
     return f"""exec /bin/sh -c 'eval "$(printf %b "$1")" </dev/null | cat' sh '{packed}'"""
 
 
+def share_beginnings(scripts: Sequence[str]) -> tuple[list[str], list[tuple[list[int], str]]]:
+    """Return what several of `scripts` begin with, each such text once; and for each script of which of these, by
+    number, and which rest it is put together. Whole lines are shared, where that is worth it."""
+    beginnings: list[str] = []
+    numbers: list[list[int]] = [[] for _script in scripts]
+    rests = list(scripts)
+
+    def share(members: list[int]) -> None:
+        members = sorted(members, key=lambda one: rests[one])
+        run = members[:1]
+        for one in members[1:]:
+            if _common(rests[run[-1]], rests[one]) < WORTH_SHARING:
+                settle(run)
+                run = []
+            run.append(one)
+        settle(run)
+
+    def settle(run: list[int]) -> None:
+        if len(run) < 2:
+            return
+        # Of sorted texts, what the first and the last have in common all have in common.
+        length = _common(rests[run[0]], rests[run[-1]])
+        beginnings.append(rests[run[0]][:length])
+        for one in run:
+            numbers[one].append(len(beginnings) - 1)
+            rests[one] = rests[one][length:]
+        share(run)
+
+    share(list(range(len(scripts))))
+    return beginnings, list(zip(numbers, rests, strict=True))
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters of whole lines both begin with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return one.rfind("\n", 0, low) + 1
+
+
+def _spelled(numbers: Sequence[int]) -> str:
+    return '"' + "".join(f"${{_b{number}}}" for number in numbers) + '"' if numbers else ""
+
+
 def frame(marker: str, steps: list[tuple[str, str, bool]]) -> str:
     """Return one sh program that runs (name, script, required) steps and frames what each prints.
 
-    Per step: `MARKER out NAME`, its stdout, `MARKER end NAME RC`, its stderr; then `MARKER done`. A step that was
-    not run has no
-    frame. All is inside one function that is called in the last line: a program that
-    arrives cut off (sh -s executes as it reads) does nothing at all.
+    Per step: `MARKER out NAME`, its stdout, `MARKER end NAME RC`, its stderr; then `MARKER done`. A step that was not
+    run has no frame. All is inside one function that is called in the last line: a program that arrives cut off
+    (sh -s executes as it reads) does nothing at all. What several scripts begin with is sent once.
     """
+    beginnings, put_together = share_beginnings([script for _name, script, _required in steps])
     calls = "\n".join(
-        f"_step {quote(name)} {int(required)} {quote(script)} || return 0" for name, script, required in steps
+        [f"_b{number}={quote(text)}" for number, text in enumerate(beginnings)]
+        + [
+            f"_step {quote(name)} {int(required)} {_spelled(numbers)}{quote(rest)} || return 0"
+            for (name, _script, required), (numbers, rest) in zip(steps, put_together, strict=True)
+        ]
     )
     return f"""\
 _m={quote(marker)}

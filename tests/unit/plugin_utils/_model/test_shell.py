@@ -14,6 +14,8 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.shell import (
     as_argument,
     first_line,
+    frame,
+    share_beginnings,
     write_file,
 )
 
@@ -76,3 +78,37 @@ def test_proof_of_a_step() -> None:
     assert "ls /x" in failed.value.message
     with pytest.raises(FlotillaError, match="cannot do it: a step before it failed"):
         Result("x", "true", None).proven("do it")
+
+
+# -- what scripts begin with
+
+FUNCTIONS = "\n".join(f"f{number}() {{ echo 'function {number}'; }}" for number in range(20)) + "\n"
+MORE = "\n".join(f"g{number}() {{ echo 'another {number}'; }}" for number in range(20)) + "\n"
+
+
+def test_what_scripts_begin_with_is_kept_once() -> None:
+    scripts = [
+        f"{FUNCTIONS}f1",
+        "true",
+        f"{FUNCTIONS}{MORE}g2",
+        f"{FUNCTIONS}f3 || exit 1\nf4",
+        f"{FUNCTIONS}{MORE}g5",
+        MORE,
+    ]
+    beginnings, put_together = share_beginnings(scripts)
+    assert beginnings == [FUNCTIONS, MORE]
+    assert [rest for _numbers, rest in put_together] == ["f1", "true", "g2", "f3 || exit 1\nf4", "g5", MORE]
+    assert ["".join([*(beginnings[one] for one in numbers), rest]) for numbers, rest in put_together] == scripts
+    assert share_beginnings([]) == ([], [])
+    assert share_beginnings(["a\nb", "a\nc"]) == ([], [([], "a\nb"), ([], "a\nc")])  # not worth it
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_scripts_that_share_a_beginning_stay_apart(shell: list[str]) -> None:
+    scripts = [f"{FUNCTIONS}x=1; f1() {{ echo mine; }}; f1", f'{FUNCTIONS}f1; echo "[$x]"', f"{FUNCTIONS}f2; exit 3"]
+    program = frame("m", [(f"s{number}", script, False) for number, script in enumerate(scripts)])
+    assert program.count("function 7") == 1
+    printed = _run(shell, program).stdout.split("\n")
+    assert [line for line in printed if line and not line.startswith("m out")] == [
+        *("mine", "m end s0 0", "function 1", "[]", "m end s1 0", "function 2", "m end s2 3", "m done"),
+    ]
