@@ -9,7 +9,8 @@ LOADER_VENDOR=4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
 SYSUPDATE_STATE=/var/lib/flotilla/sysupdate
 
 loader_variable() { # loader_variable NAME: UTF-16 behind four bytes of attributes
-  tail -c +5 "$LOADER_VARIABLES/$1-$LOADER_VENDOR" 2>/dev/null | tr -d '\000'
+  # In one read from its beginning: tail(1), which seeks, finds nothing on a real efivarfs.
+  dd if="$LOADER_VARIABLES/$1-$LOADER_VENDOR" bs=4096 count=1 2>/dev/null | tail -c +5 | tr -d '\000'
 }
 
 entry_id() { # entry_id FILE: without folder, counters and the number of a profile
