@@ -5,15 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-from typing import Any
-
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible.plugins.connection import ConnectionBase
-
 DOCUMENTATION = r"""
 name: talos
 short_description: Drive a Talos host through its API
@@ -89,6 +80,15 @@ notes:
   - The driver's shell has C(FLOTILLA_TALOSCTL), C(FLOTILLA_TALOS_NODE), C(FLOTILLA_TALOS_ENDPOINTS),
     C(FLOTILLA_TALOS_CONTEXT) and C(TALOSCONFIG) in its environment. No secret is on a command line or in a log.
 """
+
+import os
+import shutil
+import signal
+import subprocess
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.connection import ConnectionBase
 
 # The only command that is carried out: the programs of this collection, which come on its stdin (`_host.py`).
 PROGRAM = "exec /bin/sh -s"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers._protocol import (
+    Candidate,
     ChannelWish,
     reason_for_lack,
 )
@@ -170,7 +171,7 @@ def _offered(answer: str, rc: int = 0, stderr: str = "") -> Any:
 def test_offer() -> None:
     found = [{"name": "core24", "revision": "1022"}, {"name": "htop", "revision": "9"}]
     wanted = SnapSet.parse("core24_1022+pc_196+pc-kernel_2488+snapd_23545")
-    assert _offered(_sync(found)) == type(_offered(_sync([])))(wanted.digest, wanted.version)
+    assert _offered(_sync(found)) == Candidate(wanted.digest, wanted.version)
     assert _offered(_sync([])).digest == OLD.digest
     with pytest.raises(FlotillaError, match="cannot ask the store for updates of 24/stable: .*persistent network"):
         _offered(json.dumps({"type": "error", "result": {"message": "persistent network error: x"}}))
