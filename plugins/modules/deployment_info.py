@@ -32,6 +32,7 @@ options:
 notes:
   - Needs no Python on the host, only a POSIX C(sh) and root (directly or by any become method).
   - Works on the controller through the connection of the host; check mode and diff mode are supported.
+  - A host that answers and whose tools do not, for five minutes (thirty with O(offer)), shows as unreachable.
 seealso:
   - module: flotilla.container_os.deployment
 author:

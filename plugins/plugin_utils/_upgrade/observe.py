@@ -34,6 +34,9 @@ _BASE = (
     GUARD_PROBE,
     BUSY_PROBE,
 )
+# How long (s) a look at a host may take, and one with steps before it, which may download lists or wait for an agent to
+# end. A tool that hangs would hold the run for ever; past it the host counts as unreachable.
+LOOK_LIMIT, WORK_LIMIT = 300, 1800
 # One attempt to reach a host (s), and the pause before the next one.
 REACH_LIMIT = 30
 REACH_PAUSE = 5
@@ -82,7 +85,7 @@ def observe(host: Host, extra: Sequence[Step] = (), drivers: Sequence[Driver] = 
     When a required one of them fails, nothing is observed: `results` tells, the state is not to be had.
     Raises CannotParse, FlotillaError.
     """
-    results = host.run([*extra, *probes(drivers)])
+    results = host.run([*extra, *probes(drivers)], limit=WORK_LIMIT if extra else LOOK_LIMIT)
     for step in extra:
         if step.required:
             results[step.name].proven(f"{step.name.replace('_', ' ')} on {host.name}")

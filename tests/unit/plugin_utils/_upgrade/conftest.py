@@ -37,9 +37,11 @@ class FakeHost:
     round_trips: int = 0
     channel: str = "stable"
     said: list[str] = field(default_factory=list)
+    limits: list[float | None] = field(default_factory=list)
 
     def run(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result]:
         self.round_trips += 1
+        self.limits.append(limit)
         results = {}
         for step in steps:
             if not step.name.removeprefix("offer.").startswith((*PROBES, *OTHER_DRIVERS)) or step.name in self.acts:

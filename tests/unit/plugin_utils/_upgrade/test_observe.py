@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.registry import DRIVERS
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import CannotParse, FlotillaError, Refused
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._host import ARGUMENT_LIMIT
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.shell import as_argument, frame
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.state import MacSystem, UpdaterState
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.observe import (
+    LOOK_LIMIT,
+    WORK_LIMIT,
     observe,
     observe_offer,
+    probes,
     reach,
 )
 
@@ -22,6 +28,20 @@ SUMMARY = f"* stable\n    Latest Commit (1 bytes):\n      {NEW}\n    Version (os
 
 def _offers(host: Any, text: str = SUMMARY, rc: int = 0, stderr: str = "") -> None:
     host.acts["offer.ostree"] = lambda _host: Result("offer.ostree", "ostree remote summary lab", rc, text, stderr)
+
+
+def test_a_tool_that_hangs_does_not_hold_the_run_for_ever(steady: Any) -> None:
+    _offers(steady)
+    observe(steady)
+    observe_offer(steady)
+    assert steady.limits == [LOOK_LIMIT, WORK_LIMIT]
+
+
+def test_the_longest_question_fits_into_an_argument() -> None:
+    """Where nothing can be sent to stdin (su, a sudo that wants a terminal), with room to spare for quoting."""
+    steps = [*(driver.offer_probe() for driver in DRIVERS), *probes()]
+    program = frame("m" * 25, [(step.name, step.script, step.required) for step in steps if not step.on])
+    assert len(as_argument(program)) < 0.85 * ARGUMENT_LIMIT
 
 
 def test_everything_in_one_round_trip(staged: Any) -> None:
