@@ -30,7 +30,8 @@ NOT_HERE = 3
 CHANNEL = "/var/lib/flotilla/rauc/channel"
 # On stdout and stderr beside the cause.
 _NOISE = re.compile(
-    r"\s*\d+% |installing$|idle$|Installing `|flotilla: |rauc(?:-\w+)?-Message|Consider setting |[*<>] |\(process:"
+    r"\s*\d+% |installing$|idle$|Installing `|D-Bus error while installing |flotilla: |"
+    r"rauc(?:-\w+)?-Message|Consider setting |[*<>] |\(process:"
 )
 CONFIGURATIONS = ("/etc/rauc/system.conf", "/run/rauc/system.conf", "/usr/lib/rauc/system.conf")
 
@@ -231,4 +232,6 @@ def _cause(said: str) -> str:
     # What its streaming part met, of which the last line says only that it does not respond.
     met = re.findall(r"request failed: (.+) \(retrying", said)
     causes = [*lines[-1:], *([f"({met[-1]})"] if met else [])]
-    return re.sub(r"^(?:(?:LastError|Error|Installation error): )+", "", " ".join(causes))
+    return re.sub(
+        r"^(?:(?:LastError|Error|Installation error|Failed to contact rauc service): )+", "", " ".join(causes)
+    )

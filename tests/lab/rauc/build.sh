@@ -8,7 +8,6 @@
 #   bundles/good.raucb          version 2
 #   bundles/never-up.raucb      version 3: its initramfs ends, the kernel panics
 #   bundles/other-key.raucb     signed by somebody whom the image does not know
-#   bundles/other-board.raucb   for another board
 #   bundles/too-big.raucb       an image that is bigger than a slot
 set -euo pipefail
 cache=$1
@@ -139,12 +138,12 @@ identify() { # identify VERSION
 slot() { # slot TREE IMAGE [MEGABYTES]
   eatmydata mke2fs -q -F -t ext4 -O '^orphan_file,^metadata_csum_seed,^has_journal' -i 16384 -m 0 -d "$1" "$2" "${3:-$slot_megabytes}M" >/dev/null
 }
-bundle() { # bundle NAME VERSION IMAGE [KEY] [COMPATIBLE]
+bundle() { # bundle NAME VERSION IMAGE [KEY]
   rm -rf "$work/content"
   mkdir -p "$work/content" "$work/out/bundles"
   ln "$3" "$work/content/rootfs.img"
-  printf '[update]\ncompatible=%s\nversion=%s\n\n[bundle]\nformat=verity\n\n[image.rootfs]\nfilename=rootfs.img\n' \
-    "${5:-flotilla-lab}" "$2" >"$work/content/manifest.raucm"
+  printf '[update]\ncompatible=flotilla-lab\nversion=%s\n\n[bundle]\nformat=verity\n\n[image.rootfs]\nfilename=rootfs.img\n' \
+    "$2" >"$work/content/manifest.raucm"
   rauc bundle --cert="$work/${4:-ca}.pem" --key="$work/${4:-ca}.key" \
     --mksquashfs-args='-comp zstd -Xcompression-level 1' "$work/content" "$work/out/bundles/$1.raucb" >"$work/log" 2>&1 ||
     { cat "$work/log" >&2; exit 1; }
@@ -163,8 +162,7 @@ truncate -s $((slot_megabytes + 8))M "$work/big.img"
 bundle good 2 "$work/v2.img"
 bundle never-up 3 "$work/v3.img"
 bundle other-key 4 "$work/v3.img" other
-bundle other-board 5 "$work/v3.img" ca another-board
-bundle too-big 6 "$work/big.img"
+bundle too-big 5 "$work/big.img"
 
 # -- the disk
 disk=$work/disk.raw

@@ -216,6 +216,25 @@ def test_cause_of_a_recorded_failure(log: str, cause: str, version: str) -> None
     assert DRIVER.explain(_state(), HASH, said) == f"{BUNDLE}: {cause}"
 
 
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        (
+            "too-big",
+            "Failed updating slot rootfs.1: Slot (218103808 bytes) is too small for image (226492416 bytes).",
+        ),
+        ("missing", ".raucb: not found: unexpected HTTP error code 404"),
+        ("busy", "Already processing a different method"),
+    ],
+)
+def test_cause_of_a_failure_on_a_real_machine(log: str, cause: str) -> None:
+    said = DRIVER.explain(_state(), HASH, f"{_read(f'install/{log}-machine.log')}flotilla: install_failed 1\n")
+    assert said is not None
+    assert said.startswith(BUNDLE)
+    assert said.endswith(cause)
+    assert "error:" not in said
+
+
 def test_success_that_left_nothing_behind() -> None:
     said = _read("install/plain-1.13.stdout") + "flotilla: install_failed it is in no slot\n"
     assert DRIVER.explain(_state(), HASH, said) == f"{BUNDLE}: it is in no slot"
