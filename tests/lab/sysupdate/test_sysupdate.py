@@ -66,7 +66,7 @@ def test_a_version_that_never_comes_up_is_given_up_by_systemd_boot(machine: Uefi
 
     assert (booted["failed"], booted["phase"], booted["cause"]) == (True, "rolled_back", "boot_failed"), booted["msg"]
     assert machine.console().count("this version never comes up") == 2
-    assert machine.entries() == ["lab_1.efi", "lab_3+0-2.efi"]
+    assert machine.entries() == ["lab_1.efi", "lab_3+0-1.efi"]  # as the guard marks what it has given up
     state = machine.module("deployment_info")["host_state"]
     assert (state["booted"]["version"], state["staged"], state["guard"]) == ("1", None, None)
 
