@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE ANSIBLE_CONFIG
 BIN := $(CURDIR)/.venv/bin
+# Of the mutations of each recorded output: one of so many is tried.
+ONE_OF := 10
 export PATH := $(BIN):$(PATH)
 PACKAGE := ansible_collections.flotilla.container_os.plugins
 SCRIPTS = $(shell git ls-files '*.sh' '.ci/run' 'tests/simhost/bin/*' 'tests/simhost/families/*/bin/*' 'tests/simhost/families/*/usr/lib/systemd/systemd-*')
@@ -25,7 +27,7 @@ check: setup ## The fast subset, for every commit: lint, types, unit tests
 	yamllint -s .
 	shellcheck $(SCRIPTS)
 	MYPYPATH=.collections mypy -p $(PACKAGE).plugin_utils
-	pytest -q tests/unit tests/simulator tests/bench
+	FLOTILLA_MUTATIONS_ONE_OF=$(ONE_OF) pytest -q tests/unit tests/simulator tests/bench
 
 simulate: setup ## Fourteen hundred rollouts under a hundred thousand faults, in simulated time
 	@python tests/simulator/run.py --rollouts 1400 --seed 1

@@ -3,16 +3,23 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
+
+# Of the variants one of so many is tried: all in `make test`, fewer in `make check`, which is for every commit.
+ONE_OF = int(os.environ.get("FLOTILLA_MUTATIONS_ONE_OF", "1"))
 
 _SIGNS = "0129aZ \n\t\0=:;\"'<>&/-_.%[]{}\\é\ufffd"
 
 
 def mutations(text: str, seed: int, count: int) -> Iterator[str]:
-    """Yield `count` variants of `text`, the same ones for the same `seed`; each has one to three things wrong."""
+    """Yield `count` variants of `text`, the same ones for the same `seed`; each has one to three things wrong.
+
+    (Fewer where ONE_OF says so.)
+    """
     chance = random.Random(seed)
-    for _one in range(count):
+    for _one in range(-(-count // ONE_OF)):
         changed = text
         for _one in range(chance.randint(1, 3)):
             changed = chance.choice((_cut, _lines, _signs))(changed, chance)
