@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._action import HostAction, validated
+from ansible_collections.flotilla.container_os.plugins.plugin_utils._drivers.ostree import OSTree
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._errors import FlotillaError
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._model.host import Result, Step
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.permission import (
@@ -100,7 +101,8 @@ class StandIn(HostAction):
         told = self.folder / f"{self.name}.told"
         shell = Shell(self, told)
         given = validated({"permission": PERMISSION_OPTION}, {"permission": options["permission"]})["permission"]
-        order_reboot(shell, (), f"reboot {self.name}", permission(given, shell, self.clock, into_target))
+        leave = permission(given, shell, self.clock, into_target)
+        order_reboot(shell, OSTree(), (), f"reboot {self.name}", leave)
         deadline = time.monotonic() + 10
         while not told.exists():
             if time.monotonic() > deadline:
