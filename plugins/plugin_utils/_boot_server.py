@@ -147,7 +147,13 @@ def connected(action: Any, task_vars: Mapping[str, Any], server: str) -> Connect
     connection = connection_loader.get(kind, context, None)
     if connection is None:
         raise FlotillaError(f"cannot reach the boot server {server}: there is no connection plugin {kind}")
-    task = action._task.dump_attrs()
+    # As Ansible does it for the host itself (TaskExecutor._set_connection_options): a task's own `timeout` and
+    # `retries` mean the task, and would be taken for the connection's.
+    task = {**action._task.dump_attrs(), "timeout": context.timeout}
+    task.pop("retries", None)
+    for secret in ("password", "become_pass"):
+        if getattr(context, secret):
+            task[secret] = getattr(context, secret)
     if boolean(variables.get("ansible_become", action._task.become) or False):
         become = become_loader.get(str(variables.get("ansible_become_method") or action._task.become_method or "sudo"))
         if become is None:
