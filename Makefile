@@ -53,8 +53,8 @@ conformance: setup ## What every OS family must do, on simulated hosts
 browser: setup ## The HTML report in a real browser (installs chromium)
 	@tests/tools/browser.sh
 
-vm-test: setup ## Break a fleet of real virtual machines in every way we know (of one driver alone: DRIVER=boot_image)
-	pytest -q tests/lab $(if $(DRIVER),-k $(DRIVER))
+vm-test: setup ## Break a fleet of real virtual machines in every way we know (of one driver alone: DRIVER=ostree)
+	pytest -q tests/lab $(if $(DRIVER),-k "$(DRIVER)")
 
 test: setup ## All of the above, the fast ones first
 	@tests/tools/test.sh

@@ -61,7 +61,7 @@ class ConnectionHost:
 
     def _run(self, steps: Sequence[Step], limit: float | None) -> dict[str, Result]:
         marker = f"flotilla-{secrets.token_hex(8)}"
-        program = frame(marker, [(step.name, step.script, step.required) for step in steps])
+        program = frame(marker, steps)
         with _bounded(limit, self.name):
             answer = self._send(program, marker)
         try:

@@ -183,6 +183,7 @@ def updater(family: Family) -> list[Task]:
         task("hold, checked", "native_updater", check=True, state="held"),
         task("hold", "native_updater", state="held"),
         task("hold again", "native_updater", state="held"),
+        look("held"),
         look("reset", power="cut", boots=2),
         task("observe while held", "deployment_info"),
         task("release", "native_updater", state="released"),

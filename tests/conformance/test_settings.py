@@ -38,6 +38,7 @@ def test_updater_is_held_over_a_reset_and_handed_back(told: Tale, family: Family
     assert (told["hold"].status, told["hold"].changed) == ("ok", True), told["hold"].msg
     assert told["hold"].result["native_updater"]["state"] == "held"
     assert (told["hold again"].status, told["hold again"].changed) == ("ok", False)
+    assert told["held"].result["failed_units"] == []
     assert told["observe while held"].state["native_updater"]["state"] == "held"
     assert (told["release"].status, told["release"].changed) == ("ok", True), told["release"].msg
     assert (told["release again"].status, told["release again"].changed) == ("ok", False)

@@ -33,7 +33,7 @@ class Direct:
         self.machine = machine
 
     def run(self, steps: Sequence[Step], limit: float | None = None) -> dict[str, Result]:
-        program = frame(MARK, [(step.name, step.script, step.required) for step in steps])
+        program = frame(MARK, steps)
         argv = self.machine.argv("/bin/sh", "-s")
         done = subprocess.run(argv, input=program, capture_output=True, text=True, check=False)
         return parse_framed(MARK, steps, done.stdout)

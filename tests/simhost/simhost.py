@@ -176,6 +176,14 @@ class Machine:
         """Return how many boots were tried."""
         return len((self.folder / "boots").read_text().splitlines())
 
+    def failed_units(self) -> list[str]:
+        """Return the units that its systemd calls failed; none while it does not answer."""
+        if self.pid is None:
+            return []
+        return self.run(
+            "cd /run/systemd/simhost && for f in */failed; do [ ! -e $f ] || echo ${f%/*}; done"
+        ).stdout.split()
+
     def argv(self, *command: str) -> list[str]:
         """Return what runs `command` on the host. Raises SimhostError when it does not answer."""
         pid = self.pid

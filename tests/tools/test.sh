@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# All tests, in two lanes: virtual machines in one, at a lower priority what needs none beside them, the fast ones first.
+# All tests, in three lanes: a fleet of virtual machines in one; beside it, at lower priorities, the machines of the other
+# drivers, one at a time, and what needs no machine, the fast ones first.
 # A part that fails does not stop the others; the last lines sum up.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
@@ -53,16 +54,23 @@ without_machines() {
   run conformance make -s conformance
 }
 
-with_machines() {
-  run vm-test make -s vm-test
+other_machines() {
+  renice -n 5 -p "$BASHPID" >/dev/null
+  run vm-others make -s vm-test DRIVER="not ostree"
+}
+
+fleet() {
+  run vm-fleet make -s vm-test DRIVER=ostree
   run molecule tests/tools/molecule.sh
 }
 
 make -s setup || exit
 without_machines &
-lane=$!
-with_machines
-wait $lane
+lanes=($!)
+other_machines &
+lanes+=($!)
+fleet
+wait "${lanes[@]}"
 
 printf '\n'
 awk -F '\t' '{ printf "%-12s %8s min  %s\n", $1, $2, $5; good += $3; bad += $4 }

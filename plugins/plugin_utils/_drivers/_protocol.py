@@ -102,7 +102,8 @@ class Driver(Protocol):
     def probes(self) -> tuple[Step, ...]:
         """Steps that show everything; free of side effects; quick (milliseconds) where the tool is absent.
 
-        Step names start with the driver's name and a dot.
+        Step names start with the driver's name and a dot. Where the first one for the host itself exits with NOT_HERE,
+        nothing of this mechanism is there, and the others are not run.
         """
 
     def present(self, results: Results) -> bool:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .._errors import FlotillaError, Refused, tail
-from .._model.host import BOOT_SERVER, Result, Results, Step
+from .._model.host import BOOT_SERVER, NOT_HERE, Result, Results, Step
 from .._model.shell import quote
 from .._model.state import Channel, Deployment, Fallback, Guard, HostState, Position, Verification
 from .._parsers.boot_image import ARGUMENT, Store, parse_image, parse_manifest, parse_store
@@ -26,8 +26,6 @@ from .._parsers.guard import parse_guard
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._scripts import piece
 
-# Exit code of our probe on a host that this driver is not for.
-NOT_HERE = 3
 NO_BOOT_SERVER = (
     "its images are not on it, and nothing says where they are: set flotilla_boot_server to the host that holds them"
 )

@@ -11,15 +11,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .._errors import CannotParse, Refused, tail
-from .._model.host import Result, Results, Step
+from .._model.host import NOT_HERE, Result, Results, Step
 from .._model.shell import quote
 from .._model.state import Channel, Deployment, HostState, Position, Verification
 from .._parsers.bootc import DOCKER, RAW_MARK, REGISTRY, Entry, Image, Status, parse_offer, parse_status
 from ._protocol import Candidate, ChannelWish, View
 from ._scripts import piece
 
-# Exit code of a probe on a host that this driver is not for, and of a stage that the channel does not offer.
-NOT_HERE = 3
 NOT_OFFERED = 65
 _HERE = f"command -v bootc >/dev/null || exit {NOT_HERE}; "
 # bootc takes its credentials from here alone (crates/ostree-ext/src/globals.rs), so does what is asked for it.

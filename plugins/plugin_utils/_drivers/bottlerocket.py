@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 
 from .._errors import CannotParse, FlotillaError, Refused, ToolFailed, tail
-from .._model.host import Result, Results, Step
+from .._model.host import NOT_HERE, Result, Results, Step
 from .._model.shell import quote
 from .._model.state import (
     Channel,
@@ -45,8 +45,6 @@ from .._parsers.bottlerocket import (
 from ._protocol import Candidate, ChannelRules, ChannelWish, Identity, View
 from ._scripts import piece
 
-# Exit code of a probe that this host, or this container, is not for.
-NOT_HERE = 3
 _HERE = f"[ -e /run/api.sock ] && command -v apiclient >/dev/null || exit {NOT_HERE}; "
 # A container that may do everything has the host's root there (core-kit, host-ctr).
 _HOST = "/.bottlerocket/rootfs"

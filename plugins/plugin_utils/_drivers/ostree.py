@@ -10,7 +10,7 @@ import re
 import shlex
 
 from .._errors import FlotillaError, Refused, tail
-from .._model.host import Result, Results, Step
+from .._model.host import NOT_HERE, Result, Results, Step
 from .._model.shell import print_files, quote
 from .._model.state import Channel, Deployment, HostState, Position, Verification
 from .._parsers import ostree_errors
@@ -19,9 +19,6 @@ from .._parsers.ostree import Entry, Remote, parse_loader_entries, parse_remotes
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._remotes import keys_probe, remote_steps, remotes_probe, trusted_keys
 from ._scripts import piece
-
-# Exit code of a probe on a host that this driver is not for.
-NOT_HERE = 3
 
 
 class OSTree:
@@ -42,10 +39,10 @@ class OSTree:
     def probes(self) -> tuple[Step, ...]:
         here = f"[ -e /run/ostree-booted ] && command -v ostree >/dev/null || exit {NOT_HERE}; "
         return (
-            # bootc may be installed where it manages nothing; where it does, its driver was asked before.
-            Step("ostree.others", "command -v rpm-ostree || :"),
             # --json since 2025.3; before it, an unknown option is refused at once.
             Step("ostree.status", here + "ostree admin status --json 2>/dev/null || ostree admin status"),
+            # bootc may be installed where it manages nothing; where it does, its driver was asked before.
+            Step("ostree.others", "command -v rpm-ostree || :"),
             Step("ostree.remotes", here + remotes_probe()),
             Step("ostree.keys", keys_probe()),
             Step("ostree.entries", here + print_files("/boot/loader/entries/*.conf")),

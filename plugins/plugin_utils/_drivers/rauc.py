@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
-from .._model.host import Result, Results, Step
+from .._model.host import NOT_HERE, Result, Results, Step
 from .._model.shell import quote, write_file
 from .._model.state import Channel, Deployment, HostState, Position, Verification
 from .._parsers.key_value import parse_key_values
@@ -25,8 +25,6 @@ from .._parsers.rauc import Seen, Slot, Status, parse_offer, parse_operation, pa
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._scripts import piece
 
-# Exit code of our probes on a host that this driver is not for.
-NOT_HERE = 3
 CHANNEL = "/var/lib/flotilla/rauc/channel"
 # On stdout and stderr beside the cause.
 _NOISE = re.compile(
@@ -59,12 +57,12 @@ class Rauc:
             f"|| exit {NOT_HERE}; "
         )
         return (
+            Step("rauc.seen", f"{_script('guard')}{here}seen"),
             Step("rauc.status", f"{here}rauc status --detailed --output-format=json-pretty"),
             Step(
                 "rauc.operation",
                 f"{here}busctl --json=short get-property de.pengutronix.rauc / de.pengutronix.rauc.Installer Operation",
             ),
-            Step("rauc.seen", f"{_script('guard')}{here}seen"),
             Step("rauc.channel", f"{here}[ ! -f {CHANNEL} ] || cat {CHANNEL}"),
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from .._errors import FlotillaError, Refused, tail
-from .._model.host import Result, Results, Step
+from .._model.host import NOT_HERE, Result, Results, Step
 from .._model.shell import quote
 from .._model.state import Channel, Deployment, HostState, Position, Verification
 from .._parsers import ostree_errors
@@ -23,8 +23,6 @@ from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._remotes import keys_probe, remote_steps, remotes_probe, trusted_keys
 from ._scripts import piece
 
-# Exit code of a probe on a host that this driver is not for.
-NOT_HERE = 3
 # Printed between the status and what else is asked because of it.
 _TITLE_MARK = "@@flotilla-title"
 _ADMIN_MARK = "@@flotilla-admin"

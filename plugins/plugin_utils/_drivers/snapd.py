@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
-from .._model.host import Result, Results, Step
+from .._model.host import NOT_HERE, Result, Results, Step
 from .._model.shell import FILE_MARK, print_files, quote
 from .._model.state import (
     Channel,
@@ -48,7 +48,7 @@ from ._protocol import BELOW_IMAGE, Candidate, ChannelRules, ChannelWish, View
 from ._scripts import piece
 
 # Exit codes of the probe: on a host that this driver is not for; where the boot loader says nothing.
-NOT_HERE, NO_KERNEL = 3, 4
+NO_KERNEL = 4
 # Names of snaps that are to be treated as the OS of a classic system, where the OS is none of snaps.
 NAMED = "/etc/flotilla/snaps"
 # On a classic system with a modeenv (full disk encryption) snaps are the kernel, and packages are the rest of the OS.

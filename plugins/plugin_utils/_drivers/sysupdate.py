@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
-from .._model.host import Result, Results, Step
+from .._model.host import NOT_HERE, Result, Results, Step
 from .._model.shell import print_files, quote, write_file
 from .._model.state import Channel, Deployment, HostState, Position, UpdaterState, Verification
 from .._parsers.sysupdate import (
@@ -35,8 +35,6 @@ from .._parsers.sysupdate import (
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._scripts import piece
 
-# Exit code of our probes on a host that this driver is not for.
-NOT_HERE = 3
 STATE = "/var/lib/flotilla/sysupdate"
 KEYRING = "/etc/systemd/import-pubring.gpg"
 _DIGEST = re.compile(r"[0-9a-f]{64}")

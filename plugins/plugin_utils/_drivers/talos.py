@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
-from .._model.host import Result, Results, Step
+from .._model.host import NOT_HERE, Result, Results, Step
 from .._model.shell import quote
 from .._model.state import Channel, Deployment, HostState, Position, Verification
 from .._parsers.key_value import parse_os_release
@@ -34,8 +34,6 @@ from .._parsers.talos import (
 from ._protocol import Candidate, ChannelRules, ChannelWish, Identity, View
 from ._scripts import piece
 
-# Exit code of a probe where the connection is not to a Talos host.
-NOT_HERE = 3
 # The first version that installs without rebooting (talosctl, upgrade.go: talosUpgradeAPIVersionRange).
 FIRST_STAGING = (1, 13, 0)
 

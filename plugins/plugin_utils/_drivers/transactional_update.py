@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
-from .._model.host import Result, Results, Step
+from .._model.host import NOT_HERE, Result, Results, Step
 from .._model.shell import print_files, quote
 from .._model.state import Channel, Deployment, HostState, Position, Verification
 from .._parsers.snapper import Snapshot, parse_snapshots
@@ -32,8 +32,6 @@ from .._parsers.zypp import parse_repositories
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._scripts import piece
 
-# Exit code of a probe on a host that this driver is not for.
-NOT_HERE = 3
 STAGED = "/var/lib/flotilla/transactional_update/staged"
 REPOSITORIES = "/etc/zypp/repos.d"
 # zypp.conf: the vendor's where /etc has none, then the administrator's, whose word counts.

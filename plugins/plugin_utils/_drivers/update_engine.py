@@ -15,7 +15,7 @@ import base64
 import re
 
 from .._errors import CannotParse, FlotillaError, Refused, tail
-from .._model.host import Result, Results, Step
+from .._model.host import NOT_HERE, Result, Results, Step
 from .._model.shell import first_line, print_files, quote
 from .._model.state import Channel, Deployment, HostState, Position, UpdaterState, Verification
 from .._parsers.cgpt import SLOTS, Slot, parse_slots, preferred
@@ -25,8 +25,6 @@ from .._parsers.update_engine import Known, parse_known, parse_root_hash, parse_
 from ._protocol import Candidate, ChannelRules, ChannelWish, View
 from ._scripts import piece
 
-# Exit codes of our probes: on a host that this driver is not for; where no engine is on the bus, as when it is held.
-NOT_HERE = 3
 NO_ENGINE = 4
 # In the order in which the engine asks them (omaha_request_params.cc).
 SETTINGS = tuple(

@@ -12,6 +12,8 @@ from .._errors import COMMAND_SHOWN, FlotillaError, ToolFailed
 
 # Where a step runs that does not run on the host itself: on the boot server that holds the host's images.
 BOOT_SERVER = "boot_server"
+# Exit code of the first step of a part that is not there.
+NOT_HERE = 3
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,15 @@ class Step:
     """A named fragment of POSIX sh. It runs in a subshell of its own, as root, in the C locale.
 
     `required`: when it exits with anything but 0, the steps after it are not run. `on`: where it runs; empty for the
-    host itself.
+    host itself. `part`: what it is a part of; when the first step of that exits with NOT_HERE, those that follow it
+    are not run, and count as having ended in the same way.
     """
 
     name: str
     script: str
     required: bool = False
     on: str = ""
+    part: str = ""
 
     @classmethod
     def of(cls, name: str, *argv: str, required: bool = False) -> Step:

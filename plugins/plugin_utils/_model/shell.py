@@ -6,6 +6,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from itertools import groupby
+
+from .host import NOT_HERE, Step
 
 quote = shlex.quote
 
@@ -105,21 +108,29 @@ def _spelled(numbers: Sequence[int]) -> str:
     return '"' + "".join(f"${{_b{number}}}" for number in numbers) + '"' if numbers else ""
 
 
-def frame(marker: str, steps: list[tuple[str, str, bool]]) -> str:
-    """Return one sh program that runs (name, script, required) steps and frames what each prints.
+def frame(marker: str, steps: Sequence[Step]) -> str:
+    """Return one sh program that runs `steps` and frames what each prints.
 
     Per step: `MARKER out NAME`, its stdout, `MARKER end NAME RC`, its stderr; then `MARKER done`. A step that was not
-    run has no frame. All is inside one function that is called in the last line: a program that arrives cut off
-    (sh -s executes as it reads) does nothing at all. What several scripts begin with is sent once.
+    run has no frame, unless its part is absent. All is inside one function that is called in the last line: a program
+    that arrives cut off (sh -s executes as it reads) does nothing at all. What several scripts begin with is sent once.
     """
-    beginnings, put_together = share_beginnings([script for _name, script, _required in steps])
-    calls = "\n".join(
-        [f"_b{number}={quote(text)}" for number, text in enumerate(beginnings)]
-        + [
-            f"_step {quote(name)} {int(required)} {_spelled(numbers)}{quote(rest)} || return 0"
-            for (name, _script, required), (numbers, rest) in zip(steps, put_together, strict=True)
-        ]
-    )
+    beginnings, put_together = share_beginnings([step.script for step in steps])
+    lines = [f"_b{number}={quote(text)}" for number, text in enumerate(beginnings)]
+    calls = [
+        (step, f"_step {quote(step.name)} {int(step.required)} {_spelled(numbers)}{quote(rest)} || return 0")
+        for step, (numbers, rest) in zip(steps, put_together, strict=True)
+    ]
+    for part, ((_first, first), *others) in groupby(calls, key=lambda call: call[0].part):
+        lines.append(first)
+        if part and others:
+            # It costs a process for each step to find out again that there is nothing.
+            names = " ".join(quote(step.name) for step, _call in others)
+            lines.append(f'if [ "$_rc" = {NOT_HERE} ]; then _absent {names}; else')
+        lines += [call for _step, call in others]
+        if part and others:
+            lines.append("fi")
+    all_calls = "\n".join(lines)
     return f"""\
 _m={quote(marker)}
 _step() {{
@@ -129,8 +140,11 @@ _step() {{
   printf '\\n%s end %s %s\\n%s\\n' "$_m" "$1" "$_rc" "$_err"
   [ "$_rc" = 0 ] || [ "$2" = 0 ]
 }}
+_absent() {{
+  for _n; do printf '\\n%s out %s\\n\\n%s end %s {NOT_HERE}\\n\\n' "$_m" "$_n" "$_m" "$_n"; done
+}}
 _all() {{
-{calls}
+{all_calls}
 }}
 _main() {{
   LC_ALL=C LANGUAGE=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"

@@ -76,7 +76,8 @@ class Observed:
 
 def probes(drivers: Sequence[Driver] = DRIVERS) -> tuple[Step, ...]:
     """Return the steps that show everything; `read_state` reads their results."""
-    return (*_BASE, *MAC_PROBES, _updater_probe(drivers), *(step for driver in drivers for step in driver.probes()))
+    own = (replace(step, part=driver.name) for driver in drivers for step in driver.probes())
+    return (*_BASE, *MAC_PROBES, _updater_probe(drivers), *own)
 
 
 def observe(host: Host, extra: Sequence[Step] = (), drivers: Sequence[Driver] = DRIVERS) -> Observed:

@@ -104,10 +104,13 @@ def _steps(seen: Units, wanted: UpdaterState) -> list[Step]:
         record = "".join(f"{line}\n" for line in record_lines(ordered).values())
         # Recorded before anything is done, and never over an earlier record, which says what it was before.
         keep = f"[ -f {quote(UPDATER_RECORD)} ] || {{ {write_file(UPDATER_RECORD, record)}; }}"
+        # Stopped before it is masked: a timer that runs while its unit file goes ends as failed ("Unit to trigger
+        # vanished", systemd 257), and the host as degraded. `--now` is for what was started in between.
         # A unit file of the administrator's own, in /etc, cannot be masked: it is disabled instead.
         hold = " && ".join(
-            f"{{ systemctl mask --now {quote(unit.name)} 2>/dev/null || systemctl disable --now {quote(unit.name)}; }}"
-            for unit in ordered
+            f"{{ systemctl stop {name} 2>/dev/null; "
+            f"systemctl mask --now {name} 2>/dev/null || systemctl disable --now {name}; }}"
+            for name in (quote(unit.name) for unit in ordered)
         )
         return [Step("hold.record", keep, required=True), Step("hold.units", hold, required=True)]
     if wanted is UpdaterState.DISABLED:

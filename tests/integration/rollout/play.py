@@ -43,7 +43,7 @@ def copy_collection(to: Path) -> None:
         path.write_text(f"from {module} import {name} as ActionModule  # noqa: F401\n")
     conduct = tree / "plugins/plugin_utils/_rollout/conduct.py"
     text = conduct.read_text()
-    for usual, hurried in (("GATE_PAUSE = 2.0", "GATE_PAUSE = 0.1"), ("STALLED_AFTER = 120.0", "STALLED_AFTER = 3.0")):
+    for usual, hurried in (("GATE_PAUSE = 2.0", "GATE_PAUSE = 0.3"), ("STALLED_AFTER = 120.0", "STALLED_AFTER = 3.0")):
         assert usual in text
         text = text.replace(usual, hurried)
     conduct.write_text(text)

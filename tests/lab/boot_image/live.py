@@ -23,7 +23,7 @@ NAME, PORT = "live1", 22990
 VERSIONS = ("1", "2", "3-no-network")
 COMMAND_LINE = "console=ttyS0 panic=5 quiet"
 # Patience (s), on a busy machine; a boot takes a quarter of a minute.
-BOOT_TIME, PLAY_TIME = 180, 600
+BOOT_TIME, PLAY_TIME = 180, 900
 
 
 class Live:

@@ -6,9 +6,9 @@
     - simhost: {power: cut}                          # cut: a reset; off: and it stays off; on: and it has booted
     - simhost: {elapse: flotilla-guard-expire.timer} # its time is over
     - simhost: {boots: 3}                            # wait until so many boots have come up or were tried
-    - simhost: {}                                    # only look: round_trips, calls, boots
+    - simhost: {}                                    # only look
 
-Runs on the controller. Returns round_trips, calls and boots of the host since it was made.
+Runs on the controller. Returns round_trips, calls and boots of the host since it was made, and its failed_units now.
 """
 
 from __future__ import annotations
@@ -49,8 +49,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             machine.elapse(order["elapse"])
         if "boots" in order:
             _wait_for_boots(machine, int(order["boots"]))
-        seen = {"round_trips": machine.round_trips(), "calls": machine.calls(), "boots": machine.boots()}
-        return {**result, **seen, "changed": False}
+        return {
+            **result,
+            "changed": False,
+            "round_trips": machine.round_trips(),
+            "calls": machine.calls(),
+            "boots": machine.boots(),
+            "failed_units": machine.failed_units(),
+        }
 
 
 def _wait_for_boots(machine: Machine, wanted: int) -> None:

@@ -256,7 +256,8 @@ unit_stop() {
     # The process leads a session of its own: all of it.
     kill -- "-$(cat "$UNITS/$1/pid")" 2>/dev/null
   fi
-  rm -f "$UNITS/$1/pid" "$UNITS/$1/active" "$UNITS/$1/starting" "$UNITS/$1/failed"
+  # What has failed stays so (systemctl(1), "reset-failed").
+  rm -f "$UNITS/$1/pid" "$UNITS/$1/active" "$UNITS/$1/starting"
 }
 
 unit_enable() {
@@ -287,6 +288,10 @@ unit_mask() {
     return 1
   fi
   ln -sf /dev/null "$folder/$1"
+  # A timer that runs while its unit file goes: "Unit to trigger vanished", "Failed with result 'resources'" (systemd 257).
+  case $1 in
+    *.timer) [ ! -e "$UNITS/$1/active" ] || { rm -f "$UNITS/$1/active"; mkdir -p "$UNITS/$1"; : >"$UNITS/$1/failed"; } ;;
+  esac
 }
 
 unit_unmask() {

@@ -41,7 +41,7 @@ def run_in(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 def _runner(shell: list[str], tmp_path: Path) -> Run:
     def run_probe(probe: ProbeType, path: str | None = None) -> Result:
         step = Step("probe.0", probe.script())
-        program = frame(MARKER, [(step.name, step.script, step.required)])
+        program = frame(MARKER, [step])
         environment = dict(os.environ)
         if path is not None:  # the frame adds the usual places of tools: take them away
             program = program.replace(':/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"', '"')

@@ -106,7 +106,7 @@ def test_what_scripts_begin_with_is_kept_once() -> None:
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_scripts_that_share_a_beginning_stay_apart(shell: list[str]) -> None:
     scripts = [f"{FUNCTIONS}x=1; f1() {{ echo mine; }}; f1", f'{FUNCTIONS}f1; echo "[$x]"', f"{FUNCTIONS}f2; exit 3"]
-    program = frame("m", [(f"s{number}", script, False) for number, script in enumerate(scripts)])
+    program = frame("m", [Step(f"s{number}", script) for number, script in enumerate(scripts)])
     assert program.count("function 7") == 1
     printed = _run(shell, program).stdout.split("\n")
     assert [line for line in printed if line and not line.startswith("m out")] == [

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,7 @@ STEPS = [
 
 
 def _answer(shell: list[str], steps: list[Step]) -> str:
-    program = frame(MARKER, [(step.name, step.script, step.required) for step in steps])
+    program = frame(MARKER, steps)
     done = subprocess.run([*shell, "-s"], input=program, capture_output=True, text=True, check=False)
     return f"\n{done.stdout}"
 
@@ -56,8 +57,35 @@ def test_nothing_is_run_after_a_required_step_that_failed(shell: list[str]) -> N
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_a_part_that_is_not_there_is_asked_once(shell: list[str], tmp_path: Path) -> None:
+    touch = f"echo x >>{tmp_path}/ran; echo out; exit 3"
+    steps = [
+        Step("a.first", touch, part="a"),
+        Step("a.second", touch, part="a"),
+        Step("a third's", touch, part="a"),
+        Step("b.first", "exit 1", part="b"),
+        Step("b.second", touch, part="b"),
+        Step("b.third", "echo there", part="b"),
+        Step("alone", touch),
+        Step("last", "echo last"),
+    ]
+    results = parse_framed(MARKER, steps, _answer(shell, steps))
+    assert {name: (result.rc, result.text) for name, result in results.items()} == {
+        "a.first": (3, "out"),
+        "a.second": (3, ""),
+        "a third's": (3, ""),
+        "b.first": (1, ""),
+        "b.second": (3, "out"),
+        "b.third": (0, "there"),
+        "alone": (3, "out"),
+        "last": (0, "last"),
+    }
+    assert (tmp_path / "ran").read_text() == "x\n" * 3
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_program_that_arrives_cut_off_does_nothing(shell: list[str]) -> None:
-    program = frame(MARKER, [("touch", "echo touched", False)])
+    program = frame(MARKER, [Step("touch", "echo touched")])
     for end in range(len(program) - len("_main\n") + 1):
         if end % 23 and end < len(program) - 10:
             continue

@@ -40,7 +40,7 @@ def test_a_tool_that_hangs_does_not_hold_the_run_for_ever(steady: Any) -> None:
 def test_the_longest_question_fits_into_an_argument() -> None:
     """Where nothing can be sent to stdin (su, a sudo that wants a terminal), with room to spare for quoting."""
     steps = [*(driver.offer_probe() for driver in DRIVERS), *probes()]
-    program = frame("m" * 25, [(step.name, step.script, step.required) for step in steps if not step.on])
+    program = frame("m" * 25, [step for step in steps if not step.on])
     assert len(as_argument(program)) < 0.85 * ARGUMENT_LIMIT
 
 

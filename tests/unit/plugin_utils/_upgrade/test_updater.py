@@ -58,6 +58,8 @@ for name in names:
         if unit["path"].startswith("/etc/systemd/system/") or unit.get("stubborn"):
             sys.exit("Failed to mask unit: File already exists.")
         unit["was"], unit["file"] = unit["file"], "masked"
+        if name.endswith(".timer") and unit["active"] == "active":
+            unit["active"] = "failed"  # what it triggers has vanished
     elif verb == "unmask" and unit["file"] == "masked":
         unit["file"] = "static" if unit["was"] == "static" else "disabled"
     elif verb == "enable":
@@ -66,7 +68,7 @@ for name in names:
         unit["file"] = "disabled"
     elif verb == "start":
         unit["active"] = "active"
-    if now:
+    if (now or verb == "stop") and unit["active"] != "failed":
         unit["active"] = "inactive"
 json.dump(units, open(path, "w"))
 """
@@ -160,7 +162,7 @@ def test_what_was_disabled_is_handed_back_disabled(host: Systemd) -> None:
 
 def test_the_timer_is_stopped_before_what_it_starts(host: Systemd) -> None:
     set_updater(host, HELD, None, check=False)  # type: ignore[arg-type]
-    assert [call.split()[-1] for call in host.calls] == [TIMER, SERVICE]
+    assert [call.split()[-1] for call in host.calls] == [TIMER, TIMER, SERVICE, SERVICE]
 
 
 def test_recorded_before_it_is_done(host: Systemd) -> None:

@@ -32,6 +32,19 @@ def fleet(machines: Fleet) -> Fleet:
     return machines
 
 
+@pytest.fixture(scope="module")
+def _restored(machines: Fleet) -> Fleet:
+    machines.restore()
+    return machines
+
+
+@pytest.fixture
+def steady(_restored: Fleet) -> Fleet:
+    """For tests that reboot no machine and stage nothing: these share one restored fleet."""
+    _restored.clear()
+    return _restored
+
+
 @pytest.fixture
 def untouched(machines: Fleet) -> Fleet:
     """For tests that touch no machine: restoring three of them would be all that they cost."""

@@ -9,8 +9,8 @@ from fleet import HOSTS, Fleet
 pytestmark = pytest.mark.vm
 
 
-def test_provisioned_and_configured(fleet: Fleet) -> None:
-    for host, state in fleet.states().items():
+def test_provisioned_and_configured(steady: Fleet) -> None:
+    for host, state in steady.states().items():
         assert state["booted"]["version"] == "1", host
         assert state["booted"]["verified"] is True
         assert state["channel"]["name"] == "lab/x86_64/stable"
@@ -18,29 +18,31 @@ def test_provisioned_and_configured(fleet: Fleet) -> None:
         assert state["native_updater"] == {"name": "lab-autoupdate", "state": "held"}
         assert state["mac"] == {"system": "apparmor", "mode": "enforcing"}
         assert state["guard"] is None
-    assert "python" not in fleet.shell("lab1", "ls /usr/bin /usr/sbin")
+    assert "python" not in steady.shell("lab1", "ls /usr/bin /usr/sbin")
+    # What we hold is not left behind as failed.
+    assert steady.shell("lab1", "systemctl list-units --failed --plain --no-legend") == ""
 
 
-def test_second_run_changes_nothing(fleet: Fleet) -> None:
+def test_second_run_changes_nothing(steady: Fleet) -> None:
     for playbook in ("provision", "configure"):
-        output = fleet.good(playbook).output
+        output = steady.good(playbook).output
         for host in HOSTS:
             line = next(line for line in output.splitlines() if line.startswith(host) and "ok=" in line)
             assert "changed=0" in line, output
 
 
-def test_check_and_diff_show_the_plan_and_touch_nothing(fleet: Fleet) -> None:
-    before = fleet.states()
-    output = fleet.good("upgrade", "--check", "--diff").output
-    after = fleet.states()
+def test_check_and_diff_show_the_plan_and_touch_nothing(steady: Fleet) -> None:
+    before = steady.states()
+    output = steady.good("upgrade", "--check", "--diff").output
+    after = steady.states()
     assert "-lab1: 1 (" in output
     assert "+lab1: 2 (" in output
     assert "wave 2" in output
     for host in HOSTS:
         for key in ("boot_id", "deployments", "staged", "guard", "busy"):
             assert before[host][key] == after[host][key]
-    assert fleet.shell("lab1", "ls -A /var/lib/flotilla") in ("native_updater\n",)
-    assert "no rollout so far" in fleet.good("report").output
+    assert steady.shell("lab1", "ls -A /var/lib/flotilla") in ("native_updater\n",)
+    assert "no rollout so far" in steady.good("report").output
 
 
 @pytest.mark.parametrize(
@@ -51,11 +53,11 @@ def test_check_and_diff_show_the_plan_and_touch_nothing(fleet: Fleet) -> None:
         ("other-key", "a key that the remote does not trust"),
     ],
 )
-def test_bad_signature_is_refused_at_staging(fleet: Fleet, version: str, reason: str) -> None:
-    before = fleet.states()
-    fleet.follow(version)
-    run = fleet.play("upgrade")
-    after = fleet.states()
+def test_bad_signature_is_refused_at_staging(steady: Fleet, version: str, reason: str) -> None:
+    before = steady.states()
+    steady.follow(version)
+    run = steady.play("upgrade")
+    after = steady.states()
     assert run.rc != 0
     text = " ".join(run.output.split())
     assert reason in text

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "boot_image"))
+sys.path.insert(0, str(Path(__file__).parent))
 from live import LAB, NAME, Live, running
 
 pytestmark = pytest.mark.vm

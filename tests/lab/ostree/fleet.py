@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LAB = ROOT / ".cache/lab-test"
 HOSTS = ("lab1", "lab2", "lab3")
 # Patience for one playbook (s); far more than it takes, far less than CI has.
@@ -96,7 +96,7 @@ class Fleet:
         path = LAB / "states.json"
         path.unlink(missing_ok=True)
         variables = {**self._variables, "states_file": str(path), "target": ",".join(hosts or HOSTS)}
-        self._observe(["tests/lab/observe.yml", "-e", json.dumps(variables)], path)
+        self._observe(["tests/lab/ostree/observe.yml", "-e", json.dumps(variables)], path)
         return dict(json.loads(path.read_text()))
 
     def module(self, host: str, name: str, *arguments: str, **options: Any) -> dict[str, Any]:
@@ -125,13 +125,14 @@ class Fleet:
     def boot_ids(self) -> dict[str, str]:
         return {host: state["boot_id"] for host, state in self.states().items()}
 
-    def shell(self, host: str, command: str) -> str:
-        """Run a command as root on a host, past Ansible: what it says is evidence of its own."""
+    def shell(self, host: str, command: str, patience: int = 90) -> str:
+        """Run a command as root on a host, past Ansible: what it says is evidence of its own. `patience`: seconds."""
         machine = LAB / "machines" / host
         argv = ["ssh", "-i", str(LAB / "machines/id_ed25519"), "-p", str(22930 + int(host[-1]))]
         argv += ["-o", f"UserKnownHostsFile={machine}/known_hosts", "-o", "StrictHostKeyChecking=yes"]
-        argv += ["-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "core@127.0.0.1", f"sudo sh -c '{command}'"]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
+        argv += ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={min(patience, 20)}"]
+        argv += ["core@127.0.0.1", f"sudo sh -c '{command}'"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=patience, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 
