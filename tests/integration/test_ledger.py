@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -24,10 +27,15 @@ def _controllers(play: Play) -> set[str]:
     return {str(row[0]) for row in play._select("select controller from transitions where phase = 'guarded'")}
 
 
-def _wait_until(true: Callable[[], bool]) -> None:
+def _wait_until(true: Callable[[], bool], play: Play, *runs: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not true():
-        assert time.monotonic() < deadline, "it never came to that"
+        if time.monotonic() > deadline or any(run.poll() is not None for run in runs):
+            for run in runs:
+                if run.poll() is None:
+                    os.killpg(run.pid, signal.SIGKILL)
+            said = "\n".join(run.communicate()[0] for run in runs)
+            raise AssertionError(f"it never came to that: {play.phases()}\n{said}")
         time.sleep(0.05)
 
 
@@ -48,7 +56,7 @@ def test_two_share_the_work_and_the_budget(play: Play) -> None:
     first = play.start("--forks=1", **TOGETHER)
     play.wait_for("waits at booted", first)
     second = play.start(**TOGETHER)
-    _wait_until(lambda: len(play.those_that("confirmed")) == 5)
+    _wait_until(lambda: len(play.those_that("confirmed")) == 5, play, first, second)
     play.order()
     runs = [play.end(first), play.end(second)]
     assert [run.rc for run in runs] == [0, 0], runs[0].output + runs[1].output
@@ -64,7 +72,7 @@ def test_one_is_killed_and_the_other_finishes(play: Play) -> None:
     first = play.start(**TOGETHER)
     play.wait_for("hangs at booted", first)
     second = play.start(**TOGETHER)
-    _wait_until(lambda: _runs(play) == 2)
+    _wait_until(lambda: _runs(play) == 2, play, first, second)
     play.order()
     play.kill(first)
     run = play.end(second)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Sequence
@@ -108,13 +109,9 @@ def _spelled(numbers: Sequence[int]) -> str:
     return '"' + "".join(f"${{_b{number}}}" for number in numbers) + '"' if numbers else ""
 
 
-def frame(marker: str, steps: Sequence[Step]) -> str:
-    """Return one sh program that runs `steps` and frames what each prints.
-
-    Per step: `MARKER out NAME`, its stdout, `MARKER end NAME RC`, its stderr; then `MARKER done`. A step that was not
-    run has no frame, unless its part is absent. All is inside one function that is called in the last line: a program
-    that arrives cut off (sh -s executes as it reads) does nothing at all. What several scripts begin with is sent once.
-    """
+@functools.lru_cache(maxsize=16)
+def _calls(steps: tuple[Step, ...]) -> str:
+    """Return the part of a program that does not change from one host to the next."""
     beginnings, put_together = share_beginnings([step.script for step in steps])
     lines = [f"_b{number}={quote(text)}" for number, text in enumerate(beginnings)]
     calls = [
@@ -130,7 +127,16 @@ def frame(marker: str, steps: Sequence[Step]) -> str:
         lines += [call for _step, call in others]
         if part and others:
             lines.append("fi")
-    all_calls = "\n".join(lines)
+    return "\n".join(lines)
+
+
+def frame(marker: str, steps: Sequence[Step]) -> str:
+    """Return one sh program that runs `steps` and frames what each prints.
+
+    Per step: `MARKER out NAME`, its stdout, `MARKER end NAME RC`, its stderr; then `MARKER done`. A step that was not
+    run has no frame, unless its part is absent. All is inside one function that is called in the last line: a program
+    that arrives cut off (sh -s executes as it reads) does nothing at all. What several scripts begin with is sent once.
+    """
     return f"""\
 _m={quote(marker)}
 _step() {{
@@ -144,7 +150,7 @@ _absent() {{
   for _n; do printf '\\n%s out %s\\n\\n%s end %s {NOT_HERE}\\n\\n' "$_m" "$_n" "$_m" "$_n"; done
 }}
 _all() {{
-{all_calls}
+{_calls(tuple(steps))}
 }}
 _main() {{
   LC_ALL=C LANGUAGE=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"

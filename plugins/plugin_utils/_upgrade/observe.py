@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,7 @@ from .._jobs import BUSY_PROBE
 from .._mac.registry import PROBES as MAC_PROBES
 from .._mac.registry import mac_state
 from .._model.host import Clock, Host, Results, Step, Unreachable
+from .._model.shell import frame
 from .._model.state import HostState, NativeUpdater, UpdaterState
 from .._parsers.guard import parse_guard
 from .._parsers.key_value import parse_os_release
@@ -74,13 +76,14 @@ class Observed:
         return self.driver
 
 
-def probes(drivers: Sequence[Driver] = DRIVERS) -> tuple[Step, ...]:
+@functools.cache
+def probes(drivers: tuple[Driver, ...] = DRIVERS) -> tuple[Step, ...]:
     """Return the steps that show everything; `read_state` reads their results."""
     own = (replace(step, part=driver.name) for driver in drivers for step in driver.probes())
     return (*_BASE, *MAC_PROBES, _updater_probe(drivers), *own)
 
 
-def observe(host: Host, extra: Sequence[Step] = (), drivers: Sequence[Driver] = DRIVERS) -> Observed:
+def observe(host: Host, extra: Sequence[Step] = (), drivers: tuple[Driver, ...] = DRIVERS) -> Observed:
     """Observe `host`, and run the `extra` steps before that in the same round trip.
 
     When a required one of them fails, nothing is observed: `results` tells, the state is not to be had.
@@ -93,7 +96,7 @@ def observe(host: Host, extra: Sequence[Step] = (), drivers: Sequence[Driver] = 
     return read_state(results, drivers)
 
 
-def read_state(results: Results, drivers: Sequence[Driver] = DRIVERS) -> Observed:
+def read_state(results: Results, drivers: tuple[Driver, ...] = DRIVERS) -> Observed:
     """Read the results of `probes` into a state. Pure. Raises CannotParse, ToolFailed."""
     driver = next((driver for driver in drivers if driver.present(results)), None)
     own = driver.identity(results) if isinstance(driver, KnowsTheHost) else None
@@ -142,7 +145,9 @@ def _updater(driver: Driver | None, results: Results) -> NativeUpdater:
     return read_units(results[UPDATER], driver.updater_units if isinstance(driver, HasNativeUpdater) else ())
 
 
-def observe_offer(host: Host, version: str = LATEST, drivers: Sequence[Driver] = DRIVERS) -> tuple[Observed, Candidate]:
+def observe_offer(
+    host: Host, version: str = LATEST, drivers: tuple[Driver, ...] = DRIVERS
+) -> tuple[Observed, Candidate]:
     """Observe `host` and ask its channel what it offers now, in one round trip.
 
     Raises Refused (no driver, no channel, another version than the wanted one), FlotillaError (no answer).
@@ -172,6 +177,10 @@ def reach(host: Host, clock: Clock, patience: float) -> None:
         clock.sleep(REACH_PAUSE)
 
 
-def _updater_probe(drivers: Sequence[Driver]) -> Step:
+def _updater_probe(drivers: tuple[Driver, ...]) -> Step:
     units = [unit for driver in drivers if isinstance(driver, HasNativeUpdater) for unit in driver.updater_units]
     return unit_probe(UPDATER, units, UPDATER_RECORD)
+
+
+# Ansible forks a process for each host after it has read the action: what every look has in common is worked out here.
+frame("", [step for step in probes() if not step.on])

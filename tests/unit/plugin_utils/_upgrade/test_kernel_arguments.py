@@ -290,7 +290,7 @@ class _Plain(OSTree):
 def test_driver_without_that_power_is_refused(
     arguments: Arguments, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel_arguments, "observe", lambda host: observe(host, drivers=[_Plain()]))
+    monkeypatch.setattr(kernel_arguments, "observe", lambda host: observe(host, drivers=(_Plain(),)))
     with pytest.raises(Refused, match="the ostree mechanism has no way to do that"):
         _set(arguments, clock, WISH)
     assert arguments.did == []
