@@ -3,21 +3,21 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from quiet_server import QuietServer
 
 ROOT = Path(__file__).parents[3]
 LAB = ROOT / ".cache/boot-image-test"
@@ -36,7 +36,7 @@ class Live:
         self.store = LAB / "store"
         self.console = LAB / "console.log"
         self.digests: dict[str, str] = {}
-        self._server: http.server.ThreadingHTTPServer | None = None
+        self._server: QuietServer | None = None
 
     def set_up(self) -> None:
         LAB.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,8 @@ class Live:
     def start(self) -> None:
         self.console.unlink(missing_ok=True)
         # By HTTP, not TFTP: that is a round trip for each 1.4 KiB, minutes for an image on a busy machine.
-        network = f"user,id=n0,bootfile=http://10.0.2.2:{self._serve()}/hosts/{NAME}/current/boot.ipxe"
+        self._server = QuietServer(self.store)
+        network = f"user,id=n0,bootfile=http://10.0.2.2:{self._server.port}/hosts/{NAME}/current/boot.ipxe"
         argv = ["qemu-system-x86_64", "-name", NAME, "-machine", "q35,sata=off,smbus=off,vmport=off,graphics=off"]
         argv += ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max,-svm,-la57", "-smp", "1", "-m", "256"]
         argv += ["-nodefaults", "-display", "none", "-no-user-config", "-serial", f"file:{self.console}"]
@@ -116,17 +117,9 @@ class Live:
         subprocess.run(argv, check=True)
         self.wait_for_boots(1)
 
-    def _serve(self) -> int:
-        """Serve the store on loopback, as long as this object lives; return the port."""
-        handler = functools.partial(Quiet, directory=str(self.store))
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self._server.server_port
-
     def stop(self) -> None:
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.close()
             self._server = None
         try:
             pid = int((LAB / "pid").read_text())
