@@ -130,8 +130,11 @@ def test_units_as_systemd_has_them(host: Machine) -> None:
     state = "systemctl show -p LoadState,ActiveState,UnitFileState -- eos-autoupdater.timer | tr '\\n' ' '"
     assert _says(host, state) == "LoadState=loaded ActiveState=active UnitFileState=enabled "
     assert _says(host, f"systemctl mask --now eos-autoupdater.timer; {state}") == (
-        "LoadState=masked ActiveState=inactive UnitFileState=masked "
+        "LoadState=masked ActiveState=failed UnitFileState=masked "
     )
+    mend = "systemctl unmask eos-autoupdater.timer; systemctl start eos-autoupdater.timer"
+    hold = "systemctl stop eos-autoupdater.timer; systemctl mask --now eos-autoupdater.timer"
+    assert _says(host, f"{mend}; {hold}; {state}") == "LoadState=masked ActiveState=inactive UnitFileState=masked "
     assert host.run("systemctl start eos-autoupdater.timer").returncode == 1
     _says(host, "systemctl unmask eos-autoupdater.timer && systemctl start eos-autoupdater.timer")
     assert _says(host, state) == "LoadState=loaded ActiveState=active UnitFileState=enabled "
