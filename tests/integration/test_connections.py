@@ -225,7 +225,7 @@ def work(sshd: Sshd) -> Iterator[Work]:
 
 
 def _wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not happened():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)

@@ -34,6 +34,8 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._upgrade.reb
 
 # How long (s) a host is away while it reboots, if its state has no other `reboot`: long enough for others to trespass.
 REBOOT = 0.3
+# How long (s) it waits for the test, or for its own shell: longer than any test beside others takes.
+ORDER_PATIENCE = 600
 
 
 class StandIn(HostAction):
@@ -89,7 +91,7 @@ class StandIn(HostAction):
             time.sleep(300)
         if order["do"] == "wait":
             self.note(f"waits at {step}")
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + ORDER_PATIENCE
             while json.loads((self.folder / "orders.json").read_text()).get(self.name) == order:
                 if time.monotonic() > deadline:
                     raise AssertionError("nobody took the order back")
@@ -103,7 +105,7 @@ class StandIn(HostAction):
         given = validated({"permission": PERMISSION_OPTION}, {"permission": options.get("permission")})["permission"]
         leave = permission(given, shell, self.clock, into_target)
         order_reboot(shell, OSTree(), (), f"reboot {self.name}", leave)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + ORDER_PATIENCE
         while not told.exists():
             if time.monotonic() > deadline:
                 raise AssertionError("the order was given, and nobody carried it out")
