@@ -90,7 +90,7 @@ def test_image_that_nobody_can_reach_is_taken_back_by_the_boot_server(live: Live
     _good(live.module("update_channel", channel="3-no-network", source=f"file://{LAB}/images"))
     _good(live.module("deployment"))
     before = live.boots()
-    booted = live.module("deployment_boot", digest=bad, confirm_within=120, timeout=600)
+    booted = live.module("deployment_boot", digest=bad, confirm_within=90, timeout=600)
     assert booted["failed"]
     assert (booted["phase"], booted["cause"]) == ("rolled_back", "not_confirmed"), booted["msg"]
     assert live.boots() == [*before, "3-no-network", "1"]
