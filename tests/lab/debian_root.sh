@@ -3,6 +3,7 @@
 # What the builds of the tests' own machines have in common: an image of Debian packages, kept in the lab's cache under a
 # key of all that makes it. Needs root, and the packages that the lab's role installs on the controller. A build sources it
 # with `cache`, `here` (its own folder) and `packages` (of the guest, with commas) set. No loop device and no mount.
+: "${cache:?}" "${here:?}" "${packages:?}"
 lab=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../roles/lab/files" && pwd)
 export LAB_SUITE=trixie LAB_MIRROR=${LAB_MIRROR:-} LAB_SECURITY_MIRROR=${LAB_SECURITY_MIRROR:-}
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One real machine of Debian packages on btrfs (build.sh), booted by its kernel; our modules on it; a server for it.
 
-By hand: `python tests/lab/debian/machine.py NAME PORT` builds, boots, says how to log in, and ends the machine on Return.
+By hand: `python tests/lab/debian/machine.py NAME PORT` builds, boots, says how to log in; Return ends it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # For the stand-ins on a real machine, in place of the simulated host's snapshots.sh: the snapshots are snapper's, the
 # packages rpm's; a repository is a folder of a web server, with packages and a list of them.
+# shellcheck disable=SC2034 # the stand-ins read them
 
 running() { findmnt --noheadings --output FSROOT / | sed -n 's|.*/\.snapshots/\([0-9]*\)/snapshot$|\1|p'; }
 
