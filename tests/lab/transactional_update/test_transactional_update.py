@@ -46,7 +46,7 @@ def machine() -> Iterator[DebianMachine]:
 def _runs(machine: DebianMachine) -> tuple[str, str, str]:
     """Return the snapshot at /, the one that boots next, and the version that runs, all past our modules."""
     said = machine.shell(
-        "findmnt --noheadings --output FSROOT /; btrfs subvolume get-default /; sed -n s/^VERSION_ID=//p /etc/os-release"
+        "findmnt -no FSROOT /; btrfs subvolume get-default /; sed -n s/^VERSION_ID=//p /etc/os-release"
     )
     root, following, version = said.splitlines()
     return root.split("/")[3], following.split("/")[2], version.strip('"')
