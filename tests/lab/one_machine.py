@@ -12,12 +12,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._provision import machine as provision
-from ansible_collections.flotilla.container_os.plugins.plugin_utils._provision._protocol import MachineWish
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._provision.qemu import Qemu
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._provision.wish import machine_wish
 
+ROOT = Path(__file__).parents[2]
 # What the guest calls the controller.
 CONTROLLER = "10.0.2.2"
 # Patience for one playbook, the build, and a boot (s); far more than they take.

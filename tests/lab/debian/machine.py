@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A machine of Debian packages whose root is a snapshot on btrfs (build.sh). QEMU boots its kernel.
 
-By hand: `PYTHONPATH=.collections python tests/lab/debian/machine.py NAME PORT` builds, boots, and says how to log in; Return
-ends it.
+By hand: `PYTHONPATH=.collections python tests/lab/debian/machine.py NAME PORT` builds, boots, and says how to log in.
+Return ends it.
 """
 
 from __future__ import annotations
