@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import os
 import subprocess
-import threading
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +14,14 @@ from ansible_collections.flotilla.container_os.plugins.plugin_utils._provision i
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._provision.qemu import Qemu
 from ansible_collections.flotilla.container_os.plugins.plugin_utils._provision.wish import machine_wish
 
+sys.path.insert(0, str(Path(__file__).parent))
+from quiet_server import QuietServer
+
 ROOT = Path(__file__).parents[2]
 # What the guest calls the controller.
 CONTROLLER = "10.0.2.2"
 # Patience for one playbook, the build, and a boot (s); far more than they take.
 PLAYBOOK_TIME, BUILD_TIME, BOOT_TIME = 1500, 1800, 900
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_words: object) -> None:
-        """Say nothing."""
 
 
 class OneMachine:
@@ -47,7 +41,7 @@ class OneMachine:
             "ANSIBLE_NOCOLOR": "1",
         }
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        self._server: http.server.ThreadingHTTPServer | None = None
+        self._server: QuietServer | None = None
 
     def set_up(self) -> None:
         """Install what the controller lacks, build the image or find it in the cache, serve its source, boot."""
@@ -58,9 +52,7 @@ class OneMachine:
             [str(self._build), str(cache)], stdout=subprocess.PIPE, text=True, check=True, timeout=BUILD_TIME
         )
         image = Path(built.stdout.split()[-1])
-        handler = functools.partial(Quiet, directory=str(image / "source"))
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = QuietServer(image / "source")
         self._remove()
         self.directory.mkdir(parents=True, mode=0o700)
         self.prepare(image)
@@ -83,13 +75,12 @@ class OneMachine:
     def tear_down(self) -> None:
         self._remove()
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.close()
 
     def source(self, name: str) -> str:
         """Where versions are, as the guest sees it."""
         assert self._server is not None
-        return f"http://{CONTROLLER}:{self._server.server_port}/{name}"
+        return f"http://{CONTROLLER}:{self._server.port}/{name}"
 
     def module(self, name: str, **options: Any) -> dict[str, Any]:
         """Call one of our modules on the machine, by a play; return its result, also when it has failed."""
