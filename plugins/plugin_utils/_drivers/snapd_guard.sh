@@ -4,9 +4,6 @@
 # snapd itself; a set is called NAME_REVISION+NAME_REVISION..., sorted by name. What `snap list` and /snap/NAME/current
 # say changes before the reboot: which base and kernel run, and boot next, only the modeenv and the boot loader know
 # (snapd_boot.sh, which comes before this).
-SNAPS=${SNAPD_ROOT:-}/var/lib/snapd/snaps
-# On a classic system, where the OS is none of snaps: those that are to be treated as one, a name a line.
-NAMED=${SNAPD_ROOT:-}/etc/flotilla/snaps
 # What we keep: `before`, the set that ran before this one; `activated`, the set that was made the next boot; `change`, the
 # number of the change of snapd's that made it.
 # /var/lib is part of the base, which is read-only; /var/lib/misc is kept.
