@@ -95,8 +95,8 @@ class Snapd:
     name = "snapd"
     state_folder = BELOW_IMAGE
     capabilities: tuple[str, ...] = ("guard", "stage")
-    # What the store offers is proven by assertions, whose root key is part of snapd: there is no way around it. A folder's
-    # files may have none.
+    # What the store offers is proven by assertions, whose root key is part of snapd: there is no way around it. Of a
+    # folder's files it need not be so.
     channel_rules = ChannelRules(
         parts=("name",), optional=("source",), verifications=(Verification.SIGN, Verification.NONE), keys=False
     )

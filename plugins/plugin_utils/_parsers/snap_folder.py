@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A folder of snaps that hosts without a store are updated from, and the files of snaps that no store knows.
 
-A folder's list is what `sha256sum *.snap *.assert` prints (coreutils' manual, "md5sum invocation"). Its files are called
-as `snap download` calls them (NAME_REVISION.snap; cmd/snap/cmd_download.go), or as snapcraft does
+A folder's list is what `sha256sum *.snap *.assert` prints (coreutils' manual, "md5sum invocation"). Its files have the
+names that `snap download` gives them (NAME_REVISION.snap; cmd/snap/cmd_download.go), or snapcraft
 (NAME_VERSION_ARCHITECTURE.snap).
 """
 
