@@ -20,6 +20,10 @@ info() { # info NUMBER DATE DESCRIPTION USERDATA-KEY USERDATA-VALUE: what snappe
   printf '</snapshot>\n'
 }
 
+installed() { # installed NUMBER: "NAME EDITION ARCH", a line each
+  sed 's/ [0-9]*$//' "/.snapshots/$1/snapshot/$DATABASE"
+}
+
 of_info() { # of_info NUMBER ELEMENT
   sed -n "s|.*<$2>\(.*\)</$2>.*|\1|p" "/.snapshots/$1/info.xml"
 }
