@@ -74,7 +74,7 @@ _CHANNEL = re.compile(r"([\w.-]+)/(stable|candidate|beta|edge)(/[\w.-]+)?")
 
 # Each says in its first group what is wrong, in the words of snap.
 _CAUSES = (
-    (re.compile(r"(no space left on device.*|.*insufficient space.*|.*low disk space.*)"), "the disk is full"),
+    (re.compile(r"([Nn]o space left on device.*|.*insufficient space.*|.*low disk space.*)"), "the disk is full"),
     (
         re.compile(r"(cannot fetch snap signatures/assertions.*|cannot find signatures.*|.*hash.*mismatch.*)"),
         "its signature is not accepted",

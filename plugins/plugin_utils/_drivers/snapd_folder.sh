@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154 # SETS, SNAPS and STAGED are set by the parts that come before it
+# shellcheck shell=sh disable=SC2034,SC2154 # what the parts before it set is used here, what it sets by those after it
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A channel that is a folder, SOURCE/NAME: SHA256SUMS, and the files that it names. $SETS/folder says SOURCE NAME
 # VERIFICATION. With `sign` the files are called as `snap download` calls them, NAME_REVISION.snap and .assert; with `none`
@@ -44,7 +44,7 @@ next_local() { # next_local NAME: the revision that snapd gives to the next loca
 }
 
 from_folder() { # from_folder RUNNING: sets wanted, identity (what the digest is of), version and told
-  sums=$(folder_sums 2>&1) || fail "no_answer $sums"
+  sums=$(folder_sums 2>&1) || fail "no_answer ${sums:-"SHA256SUMS did not come (exit code $?)"}"
   how=$(cut -d ' ' -f 3 "$SETS/folder") wanted='' identity='' version=''
   for member in $(echo "$1" | tr + ' '); do
     name=${member%_*} revision=${member##*_}
@@ -66,7 +66,7 @@ from_folder() { # from_folder RUNNING: sets wanted, identity (what the digest is
 }
 
 bring() { # bring AS: the file that was picked
-  said=$(get_url "$(in_folder "$file")" 2>&1 >"$STAGED.new/$1") || fail "download $said"
+  said=$(get_url "$(in_folder "$file")" 2>&1 >"$STAGED.new/$1") || fail "download ${said:-"$file did not come (exit code $?)"}"
   [ "$(sum_of "$STAGED.new/$1")" = "$sum" ] || fail "failed $file is not what SHA256SUMS says that it is"
 }
 
