@@ -25,7 +25,8 @@ debian_root
 # -- the system
 lab_overlay 5a3c2f0e9d8b4c6fa1e0d7c6b5a49385
 : >"$root/etc/fstab"
-printf 'virtio_net\nloop\nsquashfs\n' >"$root/etc/modules-load.d/lab.conf"
+mkdir "$root/etc/flotilla"
+printf 'lab-os\nlab-extra\n' >"$root/etc/flotilla/snaps"
 printf 'NAME="Flotilla snapd lab"\nPRETTY_NAME="Flotilla snapd lab"\nID=flotilla-lab\nID_LIKE=debian\nVERSION_ID=1\n' \
   >"$root/usr/lib/os-release"
 only_units snapd.socket snapd.service

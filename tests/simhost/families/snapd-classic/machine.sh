@@ -6,8 +6,9 @@ state=$disk/var/lib/snapd
 
 disk_new() {
   mkdir -p "$state/snaps" "$disk/var/lib/misc/flotilla/snapd" "$disk/simhost/changes" "$disk/etc/systemd/system" \
-    "$disk/snap/acme-os"
+    "$disk/snap/acme-os" "$disk/etc/flotilla"
   cp -R "$family/root/." "$disk"
+  echo acme-os >"$disk/etc/flotilla/snaps"
   ln -s x1 "$disk/snap/acme-os/current"
   echo "acme-os - 1.0 good" >"$state/snaps/acme-os_x1.snap"
   echo "acme-os " >"$disk/simhost/tracking"

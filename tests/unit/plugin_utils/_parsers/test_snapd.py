@@ -50,7 +50,7 @@ def test_recorded_snaps() -> None:
     assert parse_snaps(recorded("api/snaps_empty.json")) == ()
     assert parse_snaps(recorded("api/base_snaps_one.json")) == (Snap("acme-base", "x4", "latest/edge", True, "1.1"),)
     assert parse_snaps(recorded("api/base_snaps_all_two_revisions.json")) == (
-        Snap("acme-base", "x3", "latest/edge", False, "1.0"),
+        Snap("acme-base", "x3", "latest/edge", False, "1.3"),
         Snap("acme-base", "x4", "latest/edge", True, "1.1"),
     )
     # A broken snap has no version, and no status unless it is active; a revision may be a number.
