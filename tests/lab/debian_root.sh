@@ -74,9 +74,9 @@ lab_overlay() { # lab_overlay MACHINE-ID
   rm -f "$root/etc/hostname" "$root/etc/resolv.conf" "$root"/etc/ssh/ssh_host_*
 }
 
-# Every unit less is a second of an emulated boot, or half of one.
+# Every unit less is a second of an emulated boot, or half of one, and so is every generator that has nothing to generate.
 only_units() { # only_units UNIT...: beside the network and SSH
-  local unit
+  local unit generator
   find "$root/etc/systemd/system" \( -name '*.wants' -o -name '*.requires' \) -prune -exec rm -rf {} +
   for unit in systemd-networkd.service ssh.service sshd-keygen.service "$@"; do echo "enable $unit"; done \
     >"$root/usr/lib/systemd/system-preset/00-lab.preset"
@@ -88,8 +88,16 @@ only_units() { # only_units UNIT...: beside the network and SSH
     systemd-binfmt.service systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-machine-id-commit.service \
     systemd-boot-random-seed.service systemd-boot-update.service dev-hugepages.mount sys-kernel-debug.mount \
     sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount \
+    systemd-network-generator.service systemd-networkd-persistent-storage.service systemd-tpm2-setup.service \
+    systemd-tpm2-setup-early.service systemd-udev-load-credentials.service \
     kmod-static-nodes.service modprobe@configfs.service modprobe@drm.service modprobe@fuse.service; do
     ln -sfn /dev/null "$root/etc/systemd/system/$unit"
+  done
+  mkdir -p "$root/etc/systemd/system-generators"
+  for generator in snapd-generator systemd-getty-generator systemd-gpt-auto-generator systemd-hibernate-resume-generator \
+    systemd-rc-local-generator systemd-run-generator systemd-ssh-generator systemd-system-update-generator \
+    systemd-sysv-generator systemd-tpm2-generator; do
+    ln -s /dev/null "$root/etc/systemd/system-generators/$generator"
   done
 }
 

@@ -35,6 +35,7 @@ ln -s lab.prod "$root/etc/products.d/baseproduct"
 : >"$root/etc/fstab"
 printf 'virtio_net\n' >"$root/etc/modules-load.d/lab.conf"
 only_units transactional-update.timer transactional-update-cleanup.timer
+sed -i '/pam_systemd/d' "$root"/etc/pam.d/* # a login starts no systemd of its own
 
 # -- packages: a version is what its packages are
 rpm_of() { # rpm_of NAME VERSION FOLDER: with one file, /usr/lib/NAME or what `files` says
@@ -98,7 +99,8 @@ mkdir -p "$root/var/home"
 
 # -- the disk; its subvolumes are made by the machine itself, as this needs a mount
 truncate -s 2G "$work/disk.raw"
-eatmydata mkfs.btrfs -q -d single -m single -L lab --rootdir "$root" "$work/disk.raw"
+eatmydata mkfs.btrfs -q -d single -m single -L lab --rootdir "$root" "$work/disk.raw" >"$work/log" 2>&1 ||
+  { cat "$work/log" >&2; exit 1; }
 timeout 300 qemu-system-x86_64 -machine q35,sata=off,smbus=off,vmport=off -accel tcg,thread=multi -cpu max,-svm,-la57 -m 384 -smp 2 \
   -nodefaults -no-user-config -display none -no-reboot -serial "file:$work/console" \
   -drive "if=virtio,file=$work/disk.raw,format=raw,cache=unsafe,discard=unmap" \
