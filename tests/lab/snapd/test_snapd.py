@@ -7,6 +7,7 @@ In this order, on one machine: a reboot is what costs.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,21 +84,39 @@ def test_snapd_takes_no_assertion_of_somebody_else(machine: SnapMachine) -> None
     assert refused["host_state"]["staged"] is None
 
 
-def test_refresh_and_confirm(machine: SnapMachine) -> None:
+def test_nobody_confirms(machine: SnapMachine) -> None:
     followed = _follow(machine, "stable")
     assert followed["changed"], followed["msg"]
+    assert machine.module("deployment")["staged"]["version"] == SECOND
+    booted = machine.module("deployment_boot", confirm_within=60, timeout=PATIENCE["timeout"])
+    assert booted["boot"]["boot_id_after"] != booted["boot"]["boot_id_before"], booted["msg"]
+    deadline = time.monotonic() + PATIENCE["timeout"]
+    while (state := machine.module("deployment_info").get("host_state", {})).get("last_fallback") is None:
+        assert time.monotonic() < deadline, state
+        time.sleep(3)
+    assert (state["booted"]["digest"], state["guard"]) == (machine.digest("first"), None)
+    assert state["last_fallback"]["cause"] == "not_confirmed"
+    assert state["last_fallback"]["target_digest"] == machine.digest("stable")
+    assert machine.snaps()[:2] == ["lab-extra x1*", "lab-os x1*"]
+
+
+def test_refresh_and_confirm(machine: SnapMachine) -> None:
+    _follow(machine, "stable")
     assert not _follow(machine, "stable")["changed"]
+    before = machine.snaps()
     staged = machine.module("deployment")
     assert staged["changed"], staged["msg"]
     assert (staged["staged"]["version"], staged["staged"]["digest"]) == (SECOND, machine.digest("stable"))
     assert not machine.module("deployment")["changed"]
-    assert machine.snaps() == ["lab-extra x1*", "lab-os x1*"]
+    assert machine.snaps() == before
+    # Not x2 again: that is on the host still. snapd counts on, and forgets what it was reverted from.
+    number = staged["staged"]["id"].rpartition("_")[2]
 
     booted = machine.module("deployment_boot", **PATIENCE)
 
     assert (booted["failed"], booted["phase"]) == (False, "booted"), booted["msg"]
     assert booted["host_state"]["booted"]["digest"] == machine.digest("stable")
-    assert machine.snaps() == ["lab-extra x1*", "lab-os x1", "lab-os x2*"]
+    assert machine.snaps() == ["lab-extra x1*", "lab-os x1", f"lab-os {number}*"]
     confirmed = machine.module("deployment_confirm", digest=machine.digest("stable"))
     assert confirmed["changed"], confirmed["msg"]
     state = machine.module("deployment_info")["host_state"]
@@ -110,7 +129,7 @@ def test_rollback_is_a_revert(machine: SnapMachine) -> None:
     back = machine.module("deployment_rollback", target=machine.digest("first"), timeout=PATIENCE["timeout"])
     assert (back["failed"], back["phase"]) == (False, "rolled_back"), back["msg"]
     assert back["boot"]["to"]["digest"] == machine.digest("first")
-    assert machine.snaps() == ["lab-extra x1*", "lab-os x1*", "lab-os x2"]
+    assert machine.snaps()[:2] == ["lab-extra x1*", "lab-os x1*"]
     assert 'Revert "lab-os" snap' in machine.shell("snap changes")
     assert back["host_state"]["rollback"]["digest"] == machine.digest("stable")
 
