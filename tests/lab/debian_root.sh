@@ -49,6 +49,9 @@ debian_root() { # the packages, without what a machine for tests does not read
     '/usr/share/bash-completion/*' '/usr/lib/x86_64-linux-gnu/gconv/*' '/etc/kernel/postinst.d/*'; do
     excluded+=(--dpkgopt="path-exclude=$path")
   done
+  # One at a time: each brings the packages that it had to fetch back into the cache.
+  exec 8>"$cache/locks/debs"
+  flock 8
   # shellcheck disable=SC2016  # "$1" is for mmdebstrap's hook
   eatmydata mmdebstrap --variant=minbase --include="$packages" \
     --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "3"' \
@@ -57,6 +60,7 @@ debian_root() { # the packages, without what a machine for tests does not read
     --setup-hook="sync-in '$cache/debs' /var/cache/apt/archives" \
     --customize-hook="sync-out /var/cache/apt/archives '$cache/debs'" \
     $LAB_SUITE "$root" "$work/sources.list" >"$work/log" 2>&1 || { tail -n 30 "$work/log" >&2; exit 1; }
+  exec 8>&-
 }
 
 # Much of the system is what the lab's own image has (roles/lab/files/overlay); the build's own overlay comes over it.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # build.sh CACHE: a machine of UEFI and systemd-boot with two places for /usr, and a signed source of its versions
-# -> CACHE/sysupdate-KEY, which is printed. See debian_root.sh.
+# -> CACHE/sysupdate-KEY, which is printed. Needs root, and the packages that the lab's role installs on the controller. No
+# loop device and no mount.
 #
 #   base.qcow2             version 1; place B for /usr is empty; ovmf-code.fd, ovmf-vars.fd: the firmware
 #   source/stable          version 2
@@ -11,14 +12,55 @@
 set -euo pipefail
 cache=$1
 here=$(cd "$(dirname "$0")" && pwd)
+lab=$(cd "$here/../../../roles/lab/files" && pwd)
 packages=busybox-static,dbus,gpg,iproute2,kmod,linux-image-cloud-amd64,openssh-server,procps,sudo,systemd,systemd-boot
 packages+=,systemd-boot-efi,systemd-boot-tools,systemd-container,systemd-sysv,udev
-# shellcheck source=tests/lab/debian_root.sh
-. "$here/../debian_root.sh"
-cached sysupdate
-on_controller binutils dosfstools mtools ovmf squashfs-tools
-work_folder sysupdate
-debian_root
+export LAB_SUITE=trixie LAB_MIRROR=${LAB_MIRROR:-} LAB_SECURITY_MIRROR=${LAB_SECURITY_MIRROR:-}
+
+key=$( (
+  echo $packages
+  cd "$here"
+  find . -type f ! -name '*.py' ! -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+  cd "$lab"
+  find overlay build/sources.sh -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+) | sha256sum | cut -c 1-12)
+result=$cache/sysupdate-$key
+mkdir -p "$cache/locks" "$cache/debs"
+exec 9>"$cache/locks/sysupdate-$key"
+flock 9
+if [ -e "$result/base.qcow2" ]; then
+  echo "$result"
+  exit
+fi
+
+missing=
+for package in binutils dosfstools mtools ovmf squashfs-tools; do
+  dpkg-query -W -f '${Status}' $package 2>/dev/null | grep -q 'ok installed' || missing+=" $package"
+done
+if [ -n "$missing" ]; then
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=600 install $missing >&2
+fi
+
+work=$(mktemp -d /dev/shm/flotilla-sysupdate.XXXXXX)
+trap 'rm -rf --one-file-system "$work"' EXIT
+root=$work/root
+
+# -- Debian packages
+"$lab/build/sources.sh" >"$work/sources.list"
+excluded=()
+for path in '/usr/share/man/*' '/usr/share/doc/*' '/usr/share/locale/*' '/usr/share/info/*' '/usr/share/zoneinfo/*' \
+  '/usr/share/bash-completion/*' '/usr/lib/x86_64-linux-gnu/gconv/*' '/etc/kernel/postinst.d/*'; do
+  excluded+=(--dpkgopt="path-exclude=$path")
+done
+# shellcheck disable=SC2016  # "$1" is for mmdebstrap's hook
+eatmydata mmdebstrap --variant=minbase --include=$packages \
+  --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "3"' \
+  "${excluded[@]}" --dpkgopt=force-unsafe-io --skip=download/empty --skip=essential/unlink \
+  --setup-hook='mkdir -p "$1"/var/cache/apt/archives' \
+  --setup-hook="sync-in '$cache/debs' /var/cache/apt/archives" \
+  --customize-hook="sync-out /var/cache/apt/archives '$cache/debs'" \
+  $LAB_SUITE "$root" "$work/sources.list" >"$work/log" 2>&1 || { tail -n 30 "$work/log" >&2; exit 1; }
 
 # -- who signs: the image trusts the first; somebody else has a key, too
 for name in ours other; do
@@ -27,18 +69,61 @@ for name in ours other; do
 done 2>/dev/null
 gpg --homedir "$work/ours" --batch --export >"$root/etc/systemd/import-pubring.gpg"
 
-# -- the system
-lab_overlay 5a3c2f0e9d8b4c6fa1e0d7c6b5a49383
+# -- the system; much of it is what the lab's own image has (roles/lab/files/overlay)
+for path in etc/ssh/sshd_config.d etc/systemd/network etc/sudoers.d usr/lib/systemd/journald.conf.d \
+  usr/lib/systemd/system.conf.d usr/lib/systemd/system/sshd-keygen.service.d \
+  usr/lib/systemd/system/systemd-udev-trigger.service.d; do
+  mkdir -p "$root/$path"
+  cp -r --no-preserve=ownership,mode "$lab/overlay/$path/." "$root/$path/"
+done
+chmod 0440 "$root/etc/sudoers.d/lab"
+cp -r --no-preserve=ownership,mode "$here/overlay/." "$root/"
 printf 'vfat\nnls_cp437\nnls_ascii\nefivarfs\nvirtio_net\n' >"$root/etc/modules-load.d/lab.conf"
+echo 5a3c2f0e9d8b4c6fa1e0d7c6b5a49383 >"$root/etc/machine-id"
+rm -f "$root/etc/hostname" "$root/etc/resolv.conf" "$root"/etc/ssh/ssh_host_*
 echo 'LABEL=ESP /boot vfat umask=0077,iocharset=ascii 0 0' >"$root/etc/fstab"
-only_units systemd-sysupdate.timer systemd-sysupdate-reboot.timer
+find "$root/etc/systemd/system" \( -name '*.wants' -o -name '*.requires' \) -prune -exec rm -rf {} +
+for unit in systemd-networkd.service ssh.service sshd-keygen.service systemd-sysupdate.timer systemd-sysupdate-reboot.timer; do
+  echo "enable $unit"
+done >"$root/usr/lib/systemd/system-preset/00-lab.preset"
+echo 'disable *' >>"$root/usr/lib/systemd/system-preset/00-lab.preset"
+chroot "$root" systemctl preset-all >/dev/null 2>&1
+for unit in getty@tty1.service serial-getty@ttyS0.service ldconfig.service systemd-hwdb-update.service \
+  systemd-journal-catalog-update.service systemd-journal-flush.service systemd-random-seed.service \
+  systemd-remount-fs.service systemd-networkd-wait-online.service systemd-update-done.service \
+  systemd-binfmt.service systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-machine-id-commit.service \
+  systemd-boot-random-seed.service systemd-boot-update.service dev-hugepages.mount sys-kernel-debug.mount \
+  sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount \
+  kmod-static-nodes.service modprobe@configfs.service modprobe@drm.service modprobe@fuse.service; do
+  ln -sfn /dev/null "$root/etc/systemd/system/$unit"
+done
 
 # -- kernel, modules and initramfs
-initramfs "$here/init" virtio_blk squashfs efivarfs # the last one for systemd, which mounts it before anything else
+kernel=$(ls "$root/usr/lib/modules")
+modules=(virtio_blk virtio_net squashfs vfat nls_cp437 nls_ascii nls_utf8 efivarfs i6300esb virtio_rng autofs4)
+early=(virtio_blk squashfs efivarfs) # the last one for systemd, which mounts it before anything else
+needed() { # needed MODULE...: files below /usr/lib/modules, of modules that are not built in, in the order of loading
+  for module; do chroot "$root" modprobe -S "$kernel" --show-depends "$module" 2>/dev/null; done |
+    sed -n 's|^insmod .*/lib/modules/||p' | cut -d ' ' -f 1 | awk '!seen[$0]++'
+}
+mkdir -p "$work/initramfs"/{bin,proc,sys,dev,run,sysroot,etc,lib/modules}
+install -m 0755 "$here/init" "$work/initramfs/init"
+cp "$root/usr/bin/busybox" "$work/initramfs/bin/"
+needed "${early[@]}" | while read -r file; do
+  plain=$(basename "$file" .xz)
+  xz -dc "$root/usr/lib/modules/$file" >"$work/initramfs/lib/modules/$plain"
+  echo "$plain" >>"$work/initramfs/etc/modules"
+done
+pack() { # pack OUTPUT
+  (cd "$work/initramfs" && find . -print0 | LC_ALL=C sort -z | cpio -0 -o -H newc --quiet -R 0:0) | zstd -q -6 >"$1"
+}
 pack "$work/initramfs.img"
 : >"$work/initramfs/etc/never-up"
 pack "$work/never-up.img"
-only_modules virtio_blk virtio_net squashfs vfat nls_cp437 nls_ascii nls_utf8 efivarfs i6300esb virtio_rng autofs4
+needed "${modules[@]}" >"$work/needed"
+find "$root/usr/lib/modules" -name '*.ko.xz' -printf '%P\n' | grep -vxFf "$work/needed" |
+  sed "s|^|$root/usr/lib/modules/|" | xargs rm -f
+chroot "$root" depmod "$kernel"
 mv "$root/boot/vmlinuz-$kernel" "$work/vmlinuz"
 
 # -- a version: an image of /usr, and a UKI that names it
@@ -125,4 +210,7 @@ eatmydata mke2fs -q -F -t ext4 -L lab-root -O '^orphan_file,^metadata_csum_seed'
 cp /usr/share/OVMF/OVMF_CODE_4M.fd "$out/ovmf-code.fd"
 cp /usr/share/OVMF/OVMF_VARS_4M.fd "$out/ovmf-vars.fd"
 qemu-img convert -O qcow2 "$disk" "$out/base.qcow2"
-keep "$out"
+rm -rf "$result"
+cp -r "$out" "$result.new"
+mv "$result.new" "$result"
+echo "$result"
