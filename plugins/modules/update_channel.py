@@ -22,7 +22,8 @@ options:
   source:
     description: >-
       The URL that the channel comes from; for bootc the image without its tag (V(quay.io/example/os), or with a
-      transport as in containers-transports(5)).
+      transport as in containers-transports(5)); for snapd a folder of snaps in place of the store (V(https://...) or
+      V(file:///...)), in which O(channel) is a folder with a C(SHA256SUMS), or V(store) to go back to the store.
     type: str
   remote:
     description: The name of the remote on the host. bootc has none.
@@ -50,6 +51,12 @@ EXAMPLES = r"""
     source: https://ostree.example.org/repo
     remote: example
     keys: "{{ lookup('ansible.builtin.file', 'example.asc') }}"
+
+- name: Follow a folder of snaps, on a host of snapd that reaches no store
+  flotilla.container_os.update_channel:
+    source: https://files.example.org/snaps
+    channel: stable
+    verification: sign
 
 - name: Follow another image, on a host of bootc
   flotilla.container_os.update_channel:

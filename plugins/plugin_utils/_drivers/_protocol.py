@@ -85,10 +85,12 @@ class ChannelWish:
 class ChannelRules:
     """What a mechanism's channel is made of, and how it can be verified; the first way is the one for a new source.
 
-    `parts`: words out of name, source, remote, each of which must be known. `keys`: it can be given keys to trust.
+    `parts`: words out of name, source, remote, each of which must be known; `optional`: those that may be given, too.
+    `keys`: it can be given keys to trust.
     """
 
     parts: tuple[str, ...] = ("name", "source", "remote")
+    optional: tuple[str, ...] = ()
     verifications: tuple[Verification, ...] = (Verification.GPG, Verification.SIGN, Verification.NONE)
     keys: bool = True
 
@@ -178,6 +180,16 @@ class CanSwitchChannel(Protocol):
 
     def trusted_keys(self, results: Results, channel: Channel) -> str | None:
         """Return the SHA-256 of the key file that we gave the channel, None where there is none. From `probes`."""
+
+
+@runtime_checkable
+class HasOwnSource(Protocol):
+    """Follows a source of its own, if it is not told another. `own_source`: the word that leads back to it."""
+
+    own_source: str
+
+    def source(self, results: Results) -> str | None:
+        """Return what `Channel.source` is as long as the host follows its own. From `probes`."""
 
 
 @runtime_checkable

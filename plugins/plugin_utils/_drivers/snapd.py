@@ -3,8 +3,8 @@
 
 Identity. The deployment is the set of the revisions of the model's base, kernel and gadget, and of snapd; its digest
 is the SHA-256 of that set, written down in order. A revision names what the store signed, so that two hosts with one
-set run the same bytes. What `snap list` says changes before the reboot: what runs is read where the early boot code
-reads it.
+set run the same bytes; a local snap is told by the SHA-256 of its file. What `snap list` says changes before the
+reboot: what runs is read where the early boot code reads it.
 
 Facts of the tool: canonical/snapd boot/*.go, overlord/{restart,snapstate}, cmd/snapd/cli; docs/families/snapd.md.
 """
@@ -27,6 +27,7 @@ from .._model.state import (
     Verification,
 )
 from .._parsers.files import split_files
+from .._parsers.snap_folder import Folder
 from .._parsers.snapd import (
     MODEENV,
     RUN,
@@ -46,6 +47,9 @@ from .._parsers.snapd import (
 )
 from ._protocol import BELOW_IMAGE, Candidate, ChannelRules, ChannelWish, View
 from ._scripts import piece
+from ._snap_folder import STORE, folder_of
+from ._snap_folder import offer as offer_of_folder
+from ._snap_sets import NAMES, RECORDS, contents, records_of, set_before, staged_set
 
 # Exit codes of the probe: on a host that this driver is not for; where the boot loader says nothing.
 NO_KERNEL = 4
@@ -64,14 +68,13 @@ SNAPS, CHANGES, HOLD, SETS, FIND = (
     "/v2/find?select=refresh",
 )
 _ANSWERS = (SNAPS, CHANGES, HOLD, SETS)
-RECORDS = f"{BELOW_IMAGE}/snapd"
 FOREVER = "forever"
-_KERNEL_STATUS = "kernel_status"
+_KERNEL_STATUS, _LOCAL_SUMS = "kernel_status", "local_sums"
 _CHANNEL = re.compile(r"([\w.-]+)/(stable|candidate|beta|edge)(/[\w.-]+)?")
 
 # Each says in its first group what is wrong, in the words of snap.
 _CAUSES = (
-    (re.compile(r"(no space left on device.*|.*insufficient space.*|.*low disk space.*)"), "the disk is full"),
+    (re.compile(r"([Nn]o space left on device.*|.*insufficient space.*|.*low disk space.*)"), "the disk is full"),
     (
         re.compile(r"(cannot fetch snap signatures/assertions.*|cannot find signatures.*|.*hash.*mismatch.*)"),
         "its signature is not accepted",
@@ -80,6 +83,7 @@ _CAUSES = (
         re.compile(r"(persistent network error.*|.*dial tcp.*|unable to contact snap store.*|.*i/o timeout.*)"),
         "the store does not answer",
     ),
+    (re.compile(r"(curl: .*|wget: .*|cat: .*)"), "the folder does not answer as it should"),
     (re.compile(r'(snap "\S+" has "\S+" change in progress)'), "snapd is busy"),
     (re.compile(r"(.*required by validation sets.*)"), "a validation set that is enforced forbids it"),
 )
@@ -91,8 +95,12 @@ class Snapd:
     name = "snapd"
     state_folder = BELOW_IMAGE
     capabilities: tuple[str, ...] = ("guard", "stage")
-    # What the store offers is proven by assertions, whose root key is part of snapd: there is no way around it.
-    channel_rules = ChannelRules(parts=("name",), verifications=(Verification.SIGN,), keys=False)
+    # What the store offers is proven by assertions, whose root key is part of snapd: there is no way around it. Of a
+    # folder's files it need not be so.
+    channel_rules = ChannelRules(
+        parts=("name",), optional=("source",), verifications=(Verification.SIGN, Verification.NONE), keys=False
+    )
+    own_source = STORE
     lacks: Mapping[str, str] = {
         "kernel_arguments": "snapd reboots by itself as soon as one is set (system.kernel.cmdline-append), so that no "
         "guard could be armed for that boot; the gadget says which it allows",
@@ -103,10 +111,11 @@ class Snapd:
         status = (
             f"patiently 35 unambiguous; printf '\\n{FILE_MARK}{_KERNEL_STATUS}\\n'; kernel_status || exit {NO_KERNEL}"
         )
-        files = print_files(MODEENV, NAMED, *(f"{RECORDS}/{name}" for name in ("before", "hold", "staged/set")))
+        files = print_files(MODEENV, NAMED, *(f"{RECORDS}/{name}" for name in NAMES))
         staged = f'for f in {RECORDS}/staged/*.snap; do [ ! -s "$f" ] || printf \'\\n{FILE_MARK}%s\\n\' "$f"; done'
+        sums = f"printf '\\n{FILE_MARK}{_LOCAL_SUMS}\\n'; local_sums"
         asked = f"ask {' '.join(map(quote, _ANSWERS))}"
-        script = f"{_HERE}{_script('boot')}\n{_script('ask')}\n{status}; {files}; {staged}; {asked}"
+        script = f"{_HERE}{_script('boot', 'local', 'ask')}\n{status}; {files}; {staged}; {sums}; {asked}"
         return (Step("snapd.host", script),)
 
     def present(self, results: Results) -> bool:
@@ -118,7 +127,7 @@ class Snapd:
         if modeenv is not None and modeenv.mode != RUN:
             busy = f"the system is in {modeenv.mode} mode, not in {RUN} mode"
             return View(None, None, None, (), None, busy)
-        records = _records(seen)
+        records = records_of(seen)
         snaps = parse_snaps(seen[SNAPS])
         members = _members(snaps, modeenv, named)
         active = {one.name: one.revision for one in members}
@@ -126,24 +135,32 @@ class Snapd:
         following = SnapSet.of({**active, **(modeenv.boots(kernel_status, TRY) if modeenv else {})})
         pending = modeenv is not None and TRY in (modeenv.base_status, kernel_status)
         installed = {(one.name, one.revision) for one in snaps}
-        booted, staged = _deployment(running, Position.BOOTED), None
-        waiting = _staged(records, installed)
+        known = contents(snaps, seen.get(_LOCAL_SUMS, ""))
+        booted, staged = known.deployment(running, Position.BOOTED), None
+        if booted is None:
+            raise FlotillaError(f"cannot tell what {running.version} is: the file of a local snap cannot be read")
         if pending:
-            staged = _deployment(following, Position.PENDING)
-        elif waiting is not None and waiting != running:
-            staged = _deployment(waiting, Position.STAGED)
-        before = _before(records, running, installed)
-        rollback = _deployment(before, Position.ROLLBACK) if before and not (pending and before == following) else None
+            staged = known.deployment(following, Position.PENDING)
+        else:
+            staged = staged_set(records, running, installed, known)
+        before = set_before(records, running, installed)
+        if pending and before == following:
+            before = None
+        rollback = known.deployment(before, Position.ROLLBACK) if before else None
         order = (staged, booted) if staged and staged.position is Position.PENDING else (booted, staged)
         listed = tuple(one for one in (*order, rollback) if one is not None)
         changes = [one for one in parse_changes(seen[CHANGES]) if not one.harmless]
-        channel = _channel(members, modeenv, parse_validation_sets(seen[SETS]))
+        channel = _channel(members, modeenv, parse_validation_sets(seen[SETS]), _known_folder(records))
         return View(booted, staged, rollback, listed, channel, _busy(changes))
 
     def offer_probe(self) -> Step:
-        return Step("offer", f"{_HERE}{_script('boot')}\n{_script('ask')}\npatiently 3 rest {quote(FIND)}")
+        ask = f"if [ -f $SETS/folder ]; then folder_sums; else patiently 3 rest {quote(FIND)}; fi"
+        return Step("offer", f"{_HERE}{_script('boot', 'ask', 'folder')}\nSETS={RECORDS}; {ask}")
 
     def offer(self, result: Result, state: HostState) -> Candidate:
+        folder = _folder(state)
+        if folder is not None:
+            return offer_of_folder(folder, result, _running(state))
         goal = f"ask the store for updates of {state.channel.name if state.channel else None}"
         if not result.ok:
             raise FlotillaError(f"cannot {goal}: {tail(result.stderr) or f'snapd gave no answer ({result.rc})'}")
@@ -160,22 +177,30 @@ class Snapd:
     def stage(self, state: HostState, digest: str, allow_downgrade: bool) -> str:
         if not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise Refused(f"cannot stage {digest}: the digest of a set of snaps is 64 hexadecimal digits")
-        if not _running(state).from_store:
+        if _folder(state) is None and not _running(state).from_store:
             version = _running(state).version
-            raise Refused(f"cannot stage {digest[:12]}: {version} has a local snap, which no store knows")
-        return f"{_script('boot', 'guard')}\n{_script('stage')}\nstage {digest} {int(allow_downgrade)}"
+            raise Refused(
+                f"cannot stage {digest[:12]}: {version} has a local snap, which no store knows; give a folder "
+                "(update_channel, source)"
+            )
+        return f"{_script('boot', 'guard', 'folder', 'stage')}\nstage {digest} {int(allow_downgrade)}"
 
     def explain(self, state: HostState, digest: str, log: str) -> str | None:
         found = re.search(r"^flotilla: (\w+) ?(.*)", log, re.MULTILINE | re.DOTALL)
         if not found:
             return tail(log) or None
         kind, words = found[1], " ".join(found[2].split())
+        folder = _folder(state)
+        if kind == "not_offered" and folder is not None:
+            return f"it is not what {folder.url} offers: that is {words}"
         if kind == "not_offered":
             try:
                 offered = SnapSet.parse(words)
             except CannotParse:
                 return words
             return f"it is not what the store offers: that is {offered.version} ({offered.digest[:12]})"
+        if kind == "ack":
+            return f"its signature is not accepted: {words}"
         for pattern, meaning in _CAUSES:
             cause = pattern.search(words)
             if cause:
@@ -187,7 +212,7 @@ class Snapd:
             raise Refused("cannot unstage: nothing is staged")
         if state.staged.position is Position.PENDING:
             raise Refused("cannot unstage: snapd has activated it, and reboots the host within a minute")
-        return Step("unstage", f"{_script('boot', 'guard')}\n{_script('stage')}\nunstage", required=True)
+        return Step("unstage", f"{_script('boot', 'guard', 'stage')}\nunstage", required=True)
 
     def guard_functions(self) -> str:
         return _script("boot", "guard")
@@ -197,11 +222,13 @@ class Snapd:
 
     def release(self, state: HostState, target: Deployment) -> Step:
         return Step(
-            "activate", f"{_script('boot', 'guard')}\n{_script('stage')}\nactivate {quote(target.id)}", required=True
+            "activate",
+            f"{_script('boot', 'guard', 'folder', 'stage')}\nactivate {quote(target.id)}",
+            required=True,
         )
 
     def lock_again(self) -> str:
-        return f"{_script('boot', 'guard')}\n{_script('stage')}\ntake_back || exit 0"
+        return f"{_script('boot', 'guard', 'stage')}\ntake_back || exit 0"
 
     def roll_back(self, state: HostState, target: Deployment) -> Step:
         return Step("roll_back", f"{_script('boot', 'guard')}\nmake_default {quote(target.id)}", required=True)
@@ -210,6 +237,10 @@ class Snapd:
         return None
 
     def switch_channel(self, state: HostState, wish: ChannelWish) -> tuple[Step, ...]:
+        folder = folder_of(wish)
+        if folder is not None:
+            script = f"{_script('boot', 'guard')}\nkeep folder {quote(folder.record)}"
+            return (Step("switch channel", script, required=True),)
         found = _CHANNEL.fullmatch(wish.name or "")
         if not found:
             raise Refused(
@@ -217,24 +248,28 @@ class Snapd:
                 "candidate, beta and edge"
             )
         track, risk = found[1], f"{found[2]}{found[3] or ''}"
-        call = f"follow {quote(track)} {quote(risk)}"
-        return (Step("switch channel", f"{_script('boot', 'guard')}\n{_script('follow')}\n{call}", required=True),)
+        call = f"follow {quote(track)} {quote(risk)} && rm -f {RECORDS}/folder"
+        return (Step("switch channel", f"{_script('boot', 'guard', 'follow')}\n{call}", required=True),)
+
+    def source(self, results: Results) -> str | None:
+        seen = _seen(results)
+        return parse_modeenv(seen[MODEENV]).model if MODEENV in seen else None
 
     def updater(self, results: Results) -> NativeUpdater:
         forever = parse_hold(_seen(results)[HOLD]) == FOREVER
-        ours = "hold" in _records(_seen(results))
+        ours = "hold" in records_of(_seen(results))
         # A hold that ends lets it act, whoever is there then.
         state = (UpdaterState.HELD if ours else UpdaterState.DISABLED) if forever else UpdaterState.ACTIVE
         return NativeUpdater(self.name, state)
 
     def handed_back(self, results: Results) -> UpdaterState | None:
-        was = _records(_seen(results)).get("hold")
+        was = records_of(_seen(results)).get("hold")
         if was is None:
             return None
         return UpdaterState.DISABLED if was == FOREVER else UpdaterState.ACTIVE
 
     def set_updater(self, results: Results, wanted: UpdaterState) -> Step:
-        now, was = parse_hold(_seen(results)[HOLD]), _records(_seen(results)).get("hold")
+        now, was = parse_hold(_seen(results)[HOLD]), records_of(_seen(results)).get("hold")
         forever, forget = f"snap set system refresh.hold={FOREVER}", f"rm -f {RECORDS}/hold"
         if wanted is UpdaterState.HELD:
             # Recorded first, and never over an earlier record, which says what it was before.
@@ -276,37 +311,6 @@ def _boot(seen: Mapping[str, str]) -> tuple[Modeenv | None, str, set[str]]:
     return modeenv, status, set(seen.get(NAMED, "").split())
 
 
-def _records(seen: Mapping[str, str]) -> dict[str, str]:
-    """Our own records, by name; `staged/NAME_REVISION.snap` for each file that is there."""
-    folder = f"{RECORDS}/"
-    return {path.removeprefix(folder): text.strip() for path, text in seen.items() if path.startswith(folder)}
-
-
-def _known(records: Mapping[str, str], name: str) -> SnapSet | None:
-    return SnapSet.parse(records[name]) if name in records else None
-
-
-def _staged(records: Mapping[str, str], installed: set[tuple[str, str]]) -> SnapSet | None:
-    """The set whose files are all on the host: staged by us, or installed."""
-    found = _known(records, "staged/set")
-    if found is None:
-        return None
-    missing = [
-        f"staged/{name}_{revision}.snap" for name, revision in found.members if (name, revision) not in installed
-    ]
-    return found if all(file in records for file in missing) else None
-
-
-def _before(records: Mapping[str, str], running: SnapSet, installed: set[tuple[str, str]]) -> SnapSet | None:
-    """The set to go back to: the one that ran before by our record, or else the only other one that there could be."""
-    recorded = _known(records, "before")
-    if recorded is not None and recorded != running and set(recorded.members) <= installed:
-        return recorded
-    mine = running.revisions
-    others = [(name, revision) for name, revision in installed - set(running.members) if name in mine]
-    return SnapSet.of({**mine, others[0][0]: others[0][1]}) if recorded is None and len(others) == 1 else None
-
-
 def _members(snaps: tuple[Snap, ...], modeenv: Modeenv | None, named: set[str]) -> list[Snap]:
     """The active revisions of the snaps that are the OS; a model may have no gadget and no snapd of its own."""
     needed = {modeenv.base[0], modeenv.kernels[0][0]} if modeenv else named
@@ -322,16 +326,16 @@ def _members(snaps: tuple[Snap, ...], modeenv: Modeenv | None, named: set[str]) 
     return found
 
 
-def _deployment(found: SnapSet, position: Position) -> Deployment:
-    return Deployment(
-        id=found.id,
-        version=found.version,
-        digest=found.digest,
-        origin=None,
-        position=position,
-        # A revision of the store is given to what its assertions prove, and to nothing else.
-        verified=True if found.from_store else None,
-    )
+def _known_folder(records: Mapping[str, str]) -> Folder | None:
+    return Folder.parse(records["folder"]) if "folder" in records else None
+
+
+def _folder(state: HostState) -> Folder | None:
+    """The folder that the host follows; None where it follows the store."""
+    channel = state.channel
+    if channel is None:
+        return None
+    return folder_of(ChannelWish(channel.name, channel.source, None, channel.verification))
 
 
 def _running(state: HostState) -> SnapSet:
@@ -340,8 +344,10 @@ def _running(state: HostState) -> SnapSet:
     return SnapSet.parse(state.booted.id)
 
 
-def _channel(members: list[Snap], modeenv: Modeenv | None, enforced: tuple[str, ...]) -> Channel:
+def _channel(members: list[Snap], modeenv: Modeenv | None, enforced: tuple[str, ...], folder: Folder | None) -> Channel:
     """The kernel's track, and the risk that all follow; no name where they differ. `remote`: validation sets."""
+    if folder is not None:
+        return Channel(folder.name, folder.source, folder.verification, remote=",".join(enforced) or None)
     tracking = {one.name: one.tracking for one in members}
     name = tracking[modeenv.kernels[0][0] if modeenv else members[0].name]
     same = [tracking.get(modeenv.gadget or "", name)] if modeenv else list(tracking.values())

@@ -1,9 +1,12 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # the parts that come after it use what is set here
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What boots, as far as every observation needs it: short, because it is sent to each host.
 LC_ALL=C
 export LC_ALL
 MODEENV=${SNAPD_ROOT:-}/var/lib/snapd/modeenv
+SNAPS=${SNAPD_ROOT:-}/var/lib/snapd/snaps
+# On a classic system, where the OS is none of snaps: those that are to be treated as one, a name a line.
+NAMED=${SNAPD_ROOT:-}/etc/flotilla/snaps
 
 modeenv() { sed -n "s/^$1=//p" "$MODEENV" 2>/dev/null | head -n 1; }
 

@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A channel is TRACK/RISK. Kernel and gadget follow the track; base and snapd have tracks of their own, and follow the risk.
+# The snaps of a classic system follow both.
 
 tracking() { # tracking NAME: the columns of `snap list` differ by version, their names do not
   listed=$(snap list "$1") || return 1
@@ -13,6 +14,7 @@ follow() { # follow TRACK RISK
   kernel=$(modeenv current_kernels) gadget=$(modeenv gadget)
   for member in $(booted_id | tr + ' '); do
     name=${member%_*}
+    ! classic || kernel=$name
     case $name in
       "${kernel%%_*}" | "${gadget%_*}") track=$1 ;;
       *)

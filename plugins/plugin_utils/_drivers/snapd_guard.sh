@@ -4,9 +4,6 @@
 # snapd itself; a set is called NAME_REVISION+NAME_REVISION..., sorted by name. What `snap list` and /snap/NAME/current
 # say changes before the reboot: which base and kernel run, and boot next, only the modeenv and the boot loader know
 # (snapd_boot.sh, which comes before this).
-SNAPS=${SNAPD_ROOT:-}/var/lib/snapd/snaps
-# On a classic system, where the OS is none of snaps: those that are to be treated as one, a name a line.
-NAMED=${SNAPD_ROOT:-}/etc/flotilla/snaps
 # What we keep: `before`, the set that ran before this one; `activated`, the set that was made the next boot; `change`, the
 # number of the change of snapd's that made it.
 # /var/lib is part of the base, which is read-only; /var/lib/misc is kept.
@@ -69,12 +66,13 @@ working() { # working CHANGE: it has tasks that are neither done nor waiting for
   printf '%s\n' "$shown" | grep -qE '^(Doing|Abort|Undo|Undoing) '
 }
 
-# Ours goes on by itself after the reboot; where what was tried did not come up, it is undone, which may take another one.
-finished() { # finished: our last change; snapd forgets changes after some days
-  [ -f "$SETS/change" ] || return 0
-  shown=$(tasks "$(cat "$SETS/change")" 2>&1) || case $shown in *"cannot find change"*) return 0 ;; *) return 1 ;; esac
+over() { # over CHANGE: nothing of it is left to be done; snapd forgets changes after some days
+  shown=$(tasks "$1" 2>&1) || case $shown in *"cannot find change"*) return 0 ;; *) return 1 ;; esac
   ! printf '%s\n' "$shown" | grep -qE '^(Do|Doing|Abort|Undo|Undoing|Wait) '
 }
+
+# Ours goes on by itself after the reboot; where what was tried did not come up, it is undone, which may take another one.
+finished() { [ ! -f "$SETS/change" ] || over "$(cat "$SETS/change")"; } # finished: our last change
 
 at_rest() { settled && finished && ! restarting; }
 
@@ -83,6 +81,7 @@ arrives() { # arrives CHANGE SET: the change has made SET the next boot
   left=900
   until [ "$(next_id)" = "$2" ] && { restarting || ! working "$1"; }; do
     ! tasks "$1" 2>/dev/null | grep -qE '^(Error|Undone) ' || { snap watch "$1" >&2; return 1; }
+    ! over "$1" || [ "$(next_id)" = "$2" ] || { echo "snapd did it, and the next boot is $(next_id), not $2" >&2; return 1; }
     left=$((left - 1))
     [ "$left" -gt 0 ] || { echo "snapd does not get to the end of change $1" >&2; return 1; }
     sleep 1

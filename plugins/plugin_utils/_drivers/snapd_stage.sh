@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Ubuntu Core has no way to refresh its own snaps up to the reboot and no further. So staging is to have their files, and
-# the assertions that prove them, on the host; snapd hears of them when they are activated.
+# the assertions that prove them, on the host; snapd hears of them when they are activated. What is staged: `set`, its
+# `version` for people, the files, and of those without assertions the `sums`.
 STAGED=$SETS/staged
 
 fail() { # fail WORDS...: the last word is for people; see `explain` in snapd.py
@@ -17,6 +18,17 @@ offers() {
     { if ($column !~ /^x?[0-9]+$/) exit 1; print $1, $column }'
 }
 
+from_store() { # from_store RUNNING: sets wanted, identity (what the digest is of), version and told
+  offered=$(offers 2>&1) || fail "no_answer $offered"
+  wanted=$(
+    for member in $(echo "$1" | tr + ' '); do
+      new=$(printf '%s\n' "$offered" | sed -n "s/^${member%_*} //p")
+      echo "${member%_*}_${new:-${member##*_}}"
+    done | a_set
+  )
+  identity=$wanted version=$(echo "$wanted" | tr + ' ') told=$wanted
+}
+
 unstage() { rm -rf "$STAGED" "$STAGED.new" "$STAGED.gone"; }
 
 is_older() { # is_older NEW OLD: revisions of the store; others cannot be compared
@@ -24,7 +36,7 @@ is_older() { # is_older NEW OLD: revisions of the store; others cannot be compar
   [ "$1" -lt "$2" ]
 }
 
-fetch() { # fetch MEMBER: the snap and its assertions, verified by snap
+fetch_from_store() { # fetch_from_store MEMBER: the snap and its assertions, verified by snap
   said=$(snap download "--revision=${1##*_}" "--target-directory=$STAGED.new" "${1%_*}" 2>&1) || fail "download $said"
   file=$STAGED.new/$1
   if [ ! -s "$file.snap" ] || ! grep -qx "snap-revision: ${1##*_}" "$file.assert" 2>/dev/null; then
@@ -37,15 +49,10 @@ stage() { # stage DIGEST ALLOW_DOWNGRADE
   if [ -z "$running" ] || [ "$running" != "$(next_id)" ]; then
     fail "failed a refresh waits for its reboot already"
   fi
-  offered=$(offers 2>&1) || fail "no_answer $offered"
-  changed=''
-  wanted=$(
-    for member in $(echo "$running" | tr + ' '); do
-      new=$(printf '%s\n' "$offered" | sed -n "s/^${member%_*} //p")
-      echo "${member%_*}_${new:-${member##*_}}"
-    done | a_set
-  )
-  [ "$(printf %s "$wanted" | sha256sum | cut -d ' ' -f 1)" = "$1" ] || fail "not_offered $wanted"
+  way=store changed=''
+  [ ! -f "$SETS/folder" ] || way=folder
+  "from_$way" "$running"
+  [ "$(printf %s "$identity" | sha256sum | cut -d ' ' -f 1)" = "$1" ] || fail "not_offered $told"
   for member in $(echo "$wanted" | tr + ' '); do
     case +$running+ in *"+$member+"*) continue ;; esac
     old=${running##*"${member%_*}_"}
@@ -60,12 +67,24 @@ stage() { # stage DIGEST ALLOW_DOWNGRADE
   (umask 077 && mkdir -p "$STAGED.new") || fail "failed $STAGED.new cannot be made"
   for member in $changed; do
     echo "downloading $member"
-    fetch "$member"
+    "fetch_from_$way" "$member"
   done
-  if ! echo "$wanted" >"$STAGED.new/set" || ! sync; then fail "failed the disk cannot be written"; fi
+  if ! echo "$wanted" >"$STAGED.new/set" || ! echo "$version" >"$STAGED.new/version" || ! sync; then fail "failed the disk cannot be written"; fi
   rm -rf "$STAGED.gone"
   [ ! -e "$STAGED" ] || mv "$STAGED" "$STAGED.gone"
   mv "$STAGED.new" "$STAGED" && rm -rf "$STAGED.gone"
+}
+
+# Local files get the revisions under which they were staged, and are what they were then.
+still_local() {
+  for staged in "$STAGED"/*.snap; do
+    member=${staged##*/}
+    member=${member%.snap}
+    [ "$(next_local "${member%_*}")" = "${member##*_}" ] && continue
+    echo "a local revision of ${member%_*} was installed meanwhile: stage it again" >&2
+    return 1
+  done
+  (cd "$STAGED" && sha256sum -c sums >/dev/null)
 }
 
 # All in one change, all or nothing. snapd computes each file's hash anew, and refuses what no assertion knows.
@@ -74,16 +93,24 @@ activate() { # activate SET
   running=$(booted_id) && next=$(next_id) || return 1
   [ "$running" = "$next" ] || { echo "a refresh waits for its reboot already: $next" >&2; return 1; }
   keep before "$running" || return 1
-  for proof in "$STAGED"/*.assert; do
-    snap ack "$proof" >&2 || return 1
-  done
-  change=$(ask_snapd install --no-wait --transaction=all-snaps "$STAGED"/*.snap) || return 1
+  if [ -f "$STAGED/sums" ]; then
+    still_local && set -- "$1" --dangerous || return 1 # without assertions: the channel's verification is none
+  else
+    for proof in "$STAGED"/*.assert; do
+      snap ack "$proof" >&2 || return 1
+    done
+  fi
+  change=$(ask_snapd install --no-wait --transaction=all-snaps ${2:+"$2"} "$STAGED"/*.snap) || return 1
   keep change "$change" && arrives "$change" "$1" && keep activated "$1" && unstage
 }
 
 # Told in time, snapd undoes what waits for a reboot, and boots what ran before. When it is on its way down already, it
 # cannot; then the guard stays armed (the caller's next command would take it away).
 take_back() {
+  if classic; then # nothing waits for a reboot there: it runs already
+    make_default "$(cat "$SETS/before")" && rm -f "$SETS/activated"
+    return
+  fi
   snap abort "$(cat "$SETS/change")" >/dev/null 2>&1 && patiently 60 undone && rm -f "$SETS/activated"
 }
 

@@ -56,8 +56,21 @@ class SnapSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the id."""
+        """SHA-256 of the id, which says all of a set from the store."""
         return hashlib.sha256(self.id.encode()).hexdigest()
+
+    def digest_by(self, sums: Mapping[str, str]) -> str | None:
+        """Return the digest where local revisions, which each host counts for itself, are told by what is in them.
+
+        `sums`: {NAME_xN: SHA-256 of the snap's file}. None where that of a local member is not known.
+        """
+        told = []
+        for name, revision in self.members:
+            content = sums.get(f"{name}_{revision}") if revision.startswith("x") else revision
+            if content is None:
+                return None
+            told.append(f"{name}_{content}")
+        return hashlib.sha256("+".join(told).encode()).hexdigest()
 
     @property
     def version(self) -> str:
@@ -76,12 +89,13 @@ class SnapSet:
 
 @dataclass(frozen=True)
 class Snap:
-    """A revision that is installed. `tracking`: the channel that it follows."""
+    """A revision that is installed. `tracking`: the channel that it follows; `version`: for people, by its maker."""
 
     name: str
     revision: str
     tracking: str | None
     active: bool
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -226,6 +240,7 @@ def _snap(snap: Mapping[str, Any], what: str) -> Snap:
         revision=_revision(snap, what),
         tracking=tracking,
         active=snap["status"] == "active",
+        version=_text(snap, "version", what) if snap.get("version") else None,
     )
 
 

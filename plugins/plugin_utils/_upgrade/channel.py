@@ -10,7 +10,14 @@ import hashlib
 import re
 from dataclasses import replace
 
-from .._drivers._protocol import CanSwitchByStaging, CanSwitchChannel, ChannelRules, ChannelWish, reason_for_lack
+from .._drivers._protocol import (
+    CanSwitchByStaging,
+    CanSwitchChannel,
+    ChannelRules,
+    ChannelWish,
+    HasOwnSource,
+    reason_for_lack,
+)
 from .._errors import FlotillaError, Refused
 from .._jobs import Job, run_job
 from .._model.host import Clock, Host
@@ -54,10 +61,13 @@ def switch(host: Host, clock: Clock, wish: ChannelWish, check: bool) -> Outcome:
         return _switch_by_staging(host, clock, observed, driver, wish, check)
     if not isinstance(driver, CanSwitchChannel):
         raise Refused(f"cannot set the update channel of {host.name}: {reason_for_lack(driver, 'switch_channel')}")
-    validate(wish)
+    own = isinstance(driver, HasOwnSource) and wish.source == driver.own_source
+    validate(replace(wish, source=None) if own else wish)
     _refuse_impossible(host, driver.name, driver.channel_rules, wish)
     before = observed.state.channel
     wanted = _wanted(host, before, wish, driver.channel_rules)
+    if own and isinstance(driver, HasOwnSource):
+        wanted = replace(wanted, source=driver.source(observed.results))
     keys_differ = wish.keys is not None and driver.trusted_keys(observed.results, wanted) != _digest(wish.keys)
     if wanted == before and not keys_differ:
         return _outcome(observed, wanted, f"follows {_shown(wanted)} already", False)
@@ -105,7 +115,7 @@ def _switch_by_staging(
 
 def _refuse_impossible(host: Host, mechanism: str, rules: ChannelRules, wish: ChannelWish) -> None:
     for part in ("name", "source", "remote"):
-        if getattr(wish, part) is not None and part not in rules.parts:
+        if getattr(wish, part) is not None and part not in (*rules.parts, *rules.optional):
             raise Refused(f"cannot set the {part} of {host.name}'s update channel: {mechanism} has none")
     if wish.verification is not None and wish.verification not in rules.verifications:
         possible = ", ".join(one.value for one in rules.verifications)

@@ -6,14 +6,16 @@ STATE=/var/lib/snapd
 CHANGES=/simhost/changes
 GRUBENV=/boot/grub/grubenv
 
-modeenv() { sed -n "s/^$1=//p" "$STATE/modeenv"; }
+classic() { [ ! -f "$STATE/modeenv" ]; }
+
+modeenv() { classic || sed -n "s/^$1=//p" "$STATE/modeenv"; }
 
 modeenv_set() { # modeenv_set KEY VALUE; with an empty one it is left out
   { grep -v "^$1=" "$STATE/modeenv"; [ -z "$2" ] || echo "$1=$2"; } >"$STATE/modeenv.new"
   mv -f "$STATE/modeenv.new" "$STATE/modeenv"
 }
 
-kernel_status() { sed -n 's/^kernel_status=//p' "$GRUBENV"; }
+kernel_status() { classic || sed -n 's/^kernel_status=//p' "$GRUBENV"; }
 
 kernel_status_set() {
   echo "kernel_status=$1" >"$GRUBENV.new"
@@ -72,6 +74,7 @@ unlink_again() { # unlink_again NAME OLD-REVISION: boots without a try; 0: what 
 }
 
 mark_successful() { # the boot loader first, then the modeenv in one piece (bootStateUpdate20.commit)
+  ! classic || return 0
   base=$(runs base) kernel=$(runs kernel)
   kernel_status_set ''
   { grep -vE '^(base|try_base|base_status|current_kernels)=' "$STATE/modeenv"

@@ -79,7 +79,8 @@ def _results(case: dict[str, Any]) -> dict[str, Result]:
     answers = {SNAPS: _sync(listed), CHANGES: _sync(changes), HOLD: _sync(hold), SETS: _sync(sets)}
     boot = {"kernel_status": case["kernel_status"] + "\n", MODEENV: case["modeenv"], NAMED: case["named"]}
     records = {f"{RECORDS}/{name}": f"{text}\n" for name, text in case["records"].items()}
-    seen = {**{path: text for path, text in boot.items() if text}, **records, **answers}
+    sums = "".join(f"{one}  /var/lib/snapd/snaps/{name}.snap\n" for name, one in case.get("sums", {}).items())
+    seen = {**{path: text for path, text in boot.items() if text}, **records, "local_sums": sums, **answers}
     return {"snapd.host": Result("snapd.host", "sh", 0, _marked(seen))}
 
 
@@ -113,7 +114,8 @@ def test_hosts(name: str) -> None:
     assert view.busy == expected["busy"]
     assert native(DRIVER.updater(results)) == expected["updater"]
     for one in view.deployments:
-        assert one.digest == hashlib.sha256(one.id.encode()).hexdigest()
+        told = "+".join(f"{n}_{case.get('sums', {}).get(f'{n}_{r}', r)}" for n, r in SnapSet.parse(one.id).members)
+        assert one.digest == hashlib.sha256(told.encode()).hexdigest()
         assert one.verified is (None if "_x" in one.id else True)
 
 
@@ -140,6 +142,23 @@ def test_where_snapd_gives_no_answer_the_host_is_still_ours() -> None:
         DRIVER.observe(failed)
     with pytest.raises(FlotillaError, match="it gave 1 answers of 4"):
         DRIVER.observe(_failed(_marked({SNAPS: _sync([])}), 0))
+
+
+def test_a_local_snap_is_what_is_in_its_file() -> None:
+    case = _case("classic-named")
+    with pytest.raises(
+        FlotillaError, match="cannot tell what acme-base_x4 is: the file of a local snap cannot be read"
+    ):
+        DRIVER.observe(_results({**case, "sums": {}}))
+    elsewhere = {
+        **case,
+        "active": {"acme-base": "x9"},
+        "others": [],
+        "sums": {"acme-base_x9": case["sums"]["acme-base_x4"]},
+    }
+    (here, there) = (DRIVER.observe(_results(one)).booted for one in (case, elsewhere))
+    assert here and there
+    assert here.digest == there.digest
 
 
 def test_what_boots_must_be_installed() -> None:
@@ -186,7 +205,7 @@ def test_stage_takes_the_digest_of_a_set_from_a_store() -> None:
         with pytest.raises(Refused, match="64 hexadecimal digits"):
             DRIVER.stage(_state(), digest, allow_downgrade=False)
     local = _deployment(SnapSet.parse("core24_x1+pc-kernel_1"), Position.BOOTED)
-    with pytest.raises(Refused, match="core24_x1 pc-kernel_1 has a local snap, which no store knows"):
+    with pytest.raises(Refused, match="core24_x1 pc-kernel_1 has a local snap, which no store knows; give a folder"):
         DRIVER.stage(_state(booted=local), NEW.digest, allow_downgrade=False)
     assert DRIVER.stage(_state(), NEW.digest, allow_downgrade=True).endswith(f"\nstage {NEW.digest} 1")
 
@@ -224,7 +243,7 @@ def test_only_track_and_risk_are_a_channel() -> None:
             DRIVER.switch_channel(_state(), ChannelWish(name))
     (step,) = DRIVER.switch_channel(_state(), ChannelWish("24/edge/fix-1"))
     assert step.required
-    assert step.script.endswith("\nfollow 24 edge/fix-1")
+    assert step.script.endswith("\nfollow 24 edge/fix-1 && rm -f /var/lib/misc/flotilla/snapd/folder")
     assert DRIVER.trusted_keys({}, CHANNEL) is None
 
 
@@ -425,7 +444,7 @@ def test_activated_is_what_is_staged_and_nothing_else(root: Path, shell: list[st
     )
     other = _shell(shell, "guard", "stage", f"activate {NEW.id}")
     assert (other.returncode, other.stderr) == (1, "it is not staged any more\n")
-    done = _shell(shell, "guard", "stage", f"activate {target} && next_id")
+    done = _shell(shell, "guard", "folder", "stage", f"activate {target} && next_id")
     assert (done.returncode, done.stdout.strip()) == (0, target), done.stderr
     calls = [one for one in (root / "calls").read_text().splitlines() if not one.startswith("tasks")]
     assert calls == [

@@ -48,10 +48,10 @@ def _sync(result: object) -> str:
 
 def test_recorded_snaps() -> None:
     assert parse_snaps(recorded("api/snaps_empty.json")) == ()
-    assert parse_snaps(recorded("api/base_snaps_one.json")) == (Snap("acme-base", "x4", "latest/edge", True),)
+    assert parse_snaps(recorded("api/base_snaps_one.json")) == (Snap("acme-base", "x4", "latest/edge", True, "1.1"),)
     assert parse_snaps(recorded("api/base_snaps_all_two_revisions.json")) == (
-        Snap("acme-base", "x3", "latest/edge", False),
-        Snap("acme-base", "x4", "latest/edge", True),
+        Snap("acme-base", "x3", "latest/edge", False, "1.3"),
+        Snap("acme-base", "x4", "latest/edge", True, "1.1"),
     )
     # A broken snap has no version, and no status unless it is active; a revision may be a number.
     broken = {one.name: (one.revision, one.active) for one in parse_snaps(recorded("api/snaps_with_notes.json"))}
@@ -133,6 +133,16 @@ def test_a_set_has_one_name_and_one_digest() -> None:
     assert SnapSet.parse(found.id) == found
     assert found.from_store
     assert not SnapSet.of({"core24": "x1"}).from_store
+
+
+def test_local_revisions_are_told_by_what_is_in_them() -> None:
+    found = SnapSet.parse("core24_1022+pc-kernel_x3")
+    assert found.digest_by({"pc-kernel_x3": "a" * 64}) == SnapSet.parse("core24_1022+pc-kernel_x9").digest_by(
+        {"pc-kernel_x9": "a" * 64}
+    )
+    assert found.digest_by({"pc-kernel_x2": "a" * 64}) is None
+    of_store = SnapSet.parse("core24_1022+pc-kernel_2489")
+    assert of_store.digest_by({}) == of_store.digest
 
 
 @pytest.mark.parametrize("text", ["", "core24", "core24_0", "b_1+a_1", "a_1+a_2", "A_1", "a_1+", "a_1 b_2", "-a_1"])
