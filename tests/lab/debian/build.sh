@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # build.sh CACHE: a machine whose root is a read-only snapshot of snapper's on btrfs, as on MicroOS, out of Debian packages;
-# and a repository for it -> CACHE/debian-KEY, which is printed. It has snapd, too, which nobody starts. See debian_root.sh.
+# and a repository for it -> CACHE/debian-KEY, which is printed. See debian_root.sh.
 #
 #   base.qcow2, vmlinuz, initramfs.img     snapshot 1, with version 1; QEMU boots the kernel
 #   source/stable                          version 2, as RPM packages
@@ -11,7 +11,7 @@ cache=$1
 here=$(cd "$(dirname "$0")" && pwd)
 family=$(cd "$here/../../simhost/families/transactional_update" && pwd)
 simhost=$(cd "$here/../../simhost" && pwd)
-packages=btrfs-progs,busybox-static,dbus,iproute2,kmod,linux-image-cloud-amd64,openssh-server,procps,rpm,snapd,snapper
+packages=btrfs-progs,busybox-static,dbus,iproute2,kmod,linux-image-cloud-amd64,openssh-server,procps,rpm,snapper
 packages+=,squashfs-tools,sudo,systemd,systemd-sysv,udev
 # shellcheck source=tests/lab/debian_root.sh
 . "$here/../debian_root.sh"
