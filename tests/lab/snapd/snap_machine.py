@@ -29,4 +29,6 @@ class SnapMachine(OneMachine):
     def snaps(self) -> list[str]:
         """Return all revisions that snapd has, NAME REVISION, with a star for those that are active."""
         lines = [line.split() for line in self.shell("snap list --all").splitlines()[1:]]
-        return [f"{name} {revision}{'' if 'disabled' in notes else '*'}" for name, _, revision, *_, notes in lines]
+        return [
+            f"{name} {revision}{'' if 'disabled' in notes else '*'}" for name, _rest, revision, *_rest, notes in lines
+        ]

@@ -111,7 +111,7 @@ def test_upgrade_and_confirm(machine: DebianMachine) -> None:
     assert booted["host_state"]["guard"]["covers"][0] == "confirmation"
     assert _runs(machine) == ("3", "3", "2")
     packages = machine.shell("rpm -qa").split()
-    assert sorted(packages) == [f"{name}-{edition}.noarch" for name, _, edition in map(str.split, PACKAGES["2"])]
+    assert sorted(packages) == [f"{name}-{edition}.noarch" for name, _arch, edition in map(str.split, PACKAGES["2"])]
     confirmed = machine.module("deployment_confirm", digest=DIGESTS["2"])
     assert confirmed["changed"], confirmed["msg"]
     state = machine.module("deployment_info")["host_state"]
