@@ -55,11 +55,11 @@ without_machines() {
 
 other_machines() {
   renice -n 5 -p "$BASHPID" >/dev/null
-  run vm-others make -s vm-test DRIVER="not ostree"
+  run vm-others pytest -q tests/lab -k "not ostree" -m "not long"
 }
 
 fleet() {
-  run vm-fleet make -s vm-test DRIVER=ostree
+  run vm-fleet pytest -q tests/lab -k ostree
   run molecule tests/tools/molecule.sh
 }
 

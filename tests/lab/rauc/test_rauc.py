@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,4 +107,20 @@ def test_bad_image_falls_back_by_boot_counting(machine: RaucMachine) -> None:
     assert re.findall(r"lab-grub: default=(\d)", seen) == ["2", "1"]
     state = machine.module("deployment_info")["host_state"]
     assert (state["booted"]["version"], state["guard"], state["rollback"]) == ("1", None, None)
+    assert _slots(machine) == {"A": "good", "B": "bad"}
+
+
+@pytest.mark.long
+def test_nobody_confirms(machine: RaucMachine) -> None:
+    """The OS's own unit has marked the slot good by then: only the guard's deadline is left."""
+    machine.module("update_channel", channel="good")
+    assert machine.module("deployment")["staged"]["version"] == "2"
+    machine.module("deployment_boot", confirm_within=60, timeout=800)
+    deadline = time.monotonic() + 600
+    while (state := machine.module("deployment_info").get("host_state")) is None or state["guard"]:
+        assert time.monotonic() < deadline
+        time.sleep(3)
+    assert (state["booted"]["version"], state["last_fallback"]["cause"]) == ("1", "not_confirmed")
+    assert "nobody confirmed it within 60 s" in state["last_fallback"]["evidence"]
+    assert _variables(machine)["ORDER"] == "A B"
     assert _slots(machine) == {"A": "good", "B": "bad"}

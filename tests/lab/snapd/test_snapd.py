@@ -84,6 +84,7 @@ def test_snapd_takes_no_assertion_of_somebody_else(machine: SnapMachine) -> None
     assert refused["host_state"]["staged"] is None
 
 
+@pytest.mark.long
 def test_nobody_confirms(machine: SnapMachine) -> None:
     followed = _follow(machine, "stable")
     assert followed["changed"], followed["msg"]
