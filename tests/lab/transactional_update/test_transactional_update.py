@@ -88,7 +88,6 @@ def test_staged_is_not_the_next_boot(machine: DebianMachine) -> None:
     assert not machine.module("deployment")["changed"]
 
 
-@pytest.mark.long
 def test_nobody_confirms(machine: DebianMachine) -> None:
     machine.module("deployment_boot", confirm_within=60, timeout=PATIENCE["timeout"])
     deadline = time.monotonic() + 600
