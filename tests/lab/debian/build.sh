@@ -101,7 +101,7 @@ mkdir -p "$root/var/home"
 truncate -s 2G "$work/disk.raw"
 eatmydata mkfs.btrfs -q -d single -m single -L lab --rootdir "$root" "$work/disk.raw" >"$work/log" 2>&1 ||
   { cat "$work/log" >&2; exit 1; }
-timeout 300 qemu-system-x86_64 -machine q35,sata=off,smbus=off,vmport=off -accel tcg,thread=multi -cpu max,-svm,-la57 -m 384 -smp 2 \
+timeout 900 qemu-system-x86_64 -machine q35,sata=off,smbus=off,vmport=off -accel tcg,thread=multi -cpu max,-svm,-la57 -m 384 -smp 2 \
   -nodefaults -no-user-config -display none -no-reboot -serial "file:$work/console" \
   -drive "if=virtio,file=$work/disk.raw,format=raw,cache=unsafe,discard=unmap" \
   -kernel "$out/vmlinuz" -initrd "$out/initramfs.img" -append 'lab.prepare console=ttyS0 panic=-1 quiet' </dev/null
