@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# All tests, in three lanes: a fleet of virtual machines; what needs no machine, the fast ones first; and, at a lower
-# priority, the machines of the other drivers, one at a time.
+# All tests, in three lanes: a fleet of virtual machines; at a lower priority what needs no machine, the fast ones first,
+# and the machines of the other drivers, one at a time.
 # A part that fails does not stop the others; the last lines sum up.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
@@ -45,6 +45,7 @@ run() { # run NAME COMMAND...: with its output in a log, a sign of life every mi
 }
 
 without_machines() {
+  renice -n 5 -p "$BASHPID" >/dev/null
   run check make -s check ONE_OF=1
   run lint tests/tools/lint.sh
   run sanity tests/tools/sanity.sh

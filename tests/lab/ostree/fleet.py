@@ -45,7 +45,7 @@ class Fleet:
             "lab_repository_port": 18932,
             "upgrade_ledger": f"sqlite:///{LAB}/ledger.sqlite",
             "upgrade_health_timeout": 40,
-            "upgrade_confirm_within": 240,
+            "upgrade_confirm_within": 600,
             "upgrade_reach_timeout": 90,
         }
         self._environment = {
@@ -185,7 +185,7 @@ def log_of(process: subprocess.Popen[bytes]) -> str:
     return process.log.read_text(errors="replace")  # type: ignore[attr-defined,no-any-return]
 
 
-def wait_for(process: subprocess.Popen[bytes], words: str, timeout: float = 300) -> str:
+def wait_for(process: subprocess.Popen[bytes], words: str, timeout: float = 600) -> str:
     """Wait until a running playbook says `words`; return all that it said."""
     began = time.monotonic()
     while words not in log_of(process):
