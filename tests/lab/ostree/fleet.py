@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 LAB = ROOT / ".cache/lab-test"
 HOSTS = ("lab1", "lab2", "lab3")
 # Patience for one playbook (s); far more than it takes, far less than CI has.
-PLAYBOOK_TIME = 900
+PLAYBOOK_TIME = 1200
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Fleet:
             "lab_repository_port": 18932,
             "upgrade_ledger": f"sqlite:///{LAB}/ledger.sqlite",
             "upgrade_health_timeout": 40,
-            "upgrade_confirm_within": 600,
+            "upgrade_confirm_within": 400,
             "upgrade_reach_timeout": 90,
         }
         self._environment = {
