@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 # How long (s) the whole play may take; it takes less than a minute for a family, where there is not much else to do.
 PATIENCE = 1800
 # Its hosts wait more than they work; all at once they would still starve the machines of tests that run beside it.
-FORKS = 12
+FORKS = 20
 
 
 @dataclass(frozen=True)
