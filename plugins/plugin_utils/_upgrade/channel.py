@@ -61,13 +61,13 @@ def switch(host: Host, clock: Clock, wish: ChannelWish, check: bool) -> Outcome:
         return _switch_by_staging(host, clock, observed, driver, wish, check)
     if not isinstance(driver, CanSwitchChannel):
         raise Refused(f"cannot set the update channel of {host.name}: {reason_for_lack(driver, 'switch_channel')}")
-    own = isinstance(driver, HasOwnSource) and wish.source == driver.own_source
+    own = driver if isinstance(driver, HasOwnSource) and wish.source == driver.own_source else None
     validate(replace(wish, source=None) if own else wish)
     _refuse_impossible(host, driver.name, driver.channel_rules, wish)
     before = observed.state.channel
     wanted = _wanted(host, before, wish, driver.channel_rules)
-    if own and isinstance(driver, HasOwnSource):
-        wanted = replace(wanted, source=driver.source(observed.results))
+    if own:
+        wanted = replace(wanted, source=own.source(observed.results))
     keys_differ = wish.keys is not None and driver.trusted_keys(observed.results, wanted) != _digest(wish.keys)
     if wanted == before and not keys_differ:
         return _outcome(observed, wanted, f"follows {_shown(wanted)} already", False)
